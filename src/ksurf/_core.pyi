@@ -1,0 +1,79 @@
+"""The whole Rust surface: paths in, Arrow streams out. Formats are decoded here; judgements are Python's.
+
+Every function releases the GIL, never calls back into Python, and raises :class:`ReadError` (or ``OSError``)
+whose message names the file, the member or offset, and the reason.
+"""
+
+from typing import Any, final
+
+__version__: str
+__all__ = ["Extraction", "Progress", "ReadError", "deb_control", "extract_files", "extract_host", "extract_package"]
+
+class ReadError(Exception):
+    """Input that cannot be read: truncated, corrupt, not what it should be. One line, ready to show."""
+
+@final
+class Progress:
+    """Counters that a running extraction fills and another thread polls; also the way to stop it."""
+
+    def __init__(self) -> None: ...
+    @property
+    def bytes_done(self) -> int:
+        """Compressed bytes of the package read so far."""
+    @property
+    def bytes_total(self) -> int:
+        """Compressed bytes to read; 0 until known."""
+    @property
+    def images_done(self) -> int:
+        """Images (vmlinux and modules) decoded so far."""
+    @property
+    def stage(self) -> str:
+        """What is going on, for a person: ``"reading"``, ``"decoding vmlinux"``, ``"joining"``."""
+    def cancel(self) -> None:
+        """Make the extraction stop soon; it then raises :class:`InterruptedError`."""
+
+@final
+class ArrowStream:
+    """One table, to be taken once by anything that speaks the Arrow PyCapsule interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any: ...
+
+@final
+class Extraction:
+    """What one kernel held: its tables, and what could not be read.
+
+    ``tables`` maps a table's name (``docs/tables/``) to its stream. ``release`` is ``uname -r`` from the image
+    itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells it
+    (``x86_64``, ``aarch64``, ``ppc64le``, ``riscv64``, ``s390x``, ``armv7l``); ``None`` where the image
+    does not tell. ``unreadable`` lists ``(image name, path in the package, reason)``.
+    """
+
+    @property
+    def tables(self) -> dict[str, ArrowStream]: ...
+    @property
+    def release(self) -> str | None: ...
+    @property
+    def machine(self) -> str | None: ...
+    @property
+    def unreadable(self) -> list[tuple[str, str, str]]: ...
+
+def extract_package(path: str, *, threads: int = 0, progress: Progress | None = None) -> Extraction:
+    """Read a kernel's debug package (``.deb`` or ``.ddeb``) as a stream, never unpacked to disk.
+
+    ``threads`` 0 means one per core. Source: deb(5), ar(5), the .xz and zstd formats, tar(5).
+    """
+
+def extract_files(
+    vmlinux: str | None,
+    modules: list[str],
+    *,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Extraction:
+    """Read image files: a ``vmlinux`` and any number of ``.ko`` (plain, ``.xz``, ``.zst``, ``.gz``, ``.debug``)."""
+
+def extract_host(btf_dir: str = "/sys/kernel/btf", kallsyms: str = "/proc/kallsyms") -> Extraction:
+    """Read the running kernel: BTF of vmlinux and of each module, and the kallsyms list."""
+
+def deb_control(path: str) -> str:
+    """The ``control`` paragraph of a Debian package, as text. Source: deb(5), deb-control(5)."""
