@@ -45,9 +45,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// [`Error::Io`] as a function of the source, for `map_err`.
+    /// [`Error::Io`] as a function of the source, for `map_err`. An error of ours that went through a reader
+    /// of `std` comes out as it went in.
     pub fn io(op: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { op, source }
+        move |source| {
+            source
+                .downcast()
+                .unwrap_or_else(|source| Error::Io { op, source })
+        }
     }
 
     /// `what` starts at `offset` and needs `needed` bytes, of which only `available` are there.
@@ -108,10 +113,20 @@ impl Error {
     }
 }
 
+/// Lets a reader of this crate stand below an adapter of `std::io`; [`Error::io`] is the way back.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        io::Error::other(error)
+    }
+}
+
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Io { op, source } => write!(f, "cannot {op}: {source}"),
+            Error::Truncated { what, offset, available: 0, .. } => {
+                write!(f, "truncated: {what} ends at offset {offset:#x}")
+            }
             Error::Truncated { what, offset, needed, available } => write!(
                 f,
                 "truncated: {what} at offset {offset:#x} needs {needed} bytes, {available} are there"
@@ -195,6 +210,20 @@ mod tests {
         assert!(matches!(
             error.root(),
             Error::Truncated { available: 7, .. }
+        ));
+    }
+
+    #[test]
+    fn an_error_survives_a_reader_of_std() {
+        let through = io::Error::from(Error::not_a_kernel("no ELF header"));
+        assert!(matches!(
+            Error::io("read")(through),
+            Error::NotAKernel { .. }
+        ));
+        let foreign = io::Error::from(io::ErrorKind::NotFound);
+        assert!(matches!(
+            Error::io("open")(foreign),
+            Error::Io { op: "open", .. }
         ));
     }
 

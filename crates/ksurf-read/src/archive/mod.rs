@@ -1,0 +1,218 @@
+//! Debian packages as streams: ar, then xz, zstd, gzip or nothing, then tar. Nothing is unpacked to disk.
+//!
+//! ```no_run
+//! # fn main() -> ksurf_read::error::Result<()> {
+//! use ksurf_read::archive::{Counters, Deb, Kind};
+//!
+//! let counters = Counters::default();
+//! let mut deb = Deb::open("linux-image-dbg.deb".as_ref(), 0, &counters)?;
+//! while let Some(mut entry) = deb.next_entry()? {
+//!     if entry.kind() == Kind::File && entry.path().ends_with(b".ko") {
+//!         let image: Vec<u8> = entry.read(1 << 30)?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod ar;
+pub mod compress;
+pub mod tar;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::error::{At, Error, Result};
+use ar::{Ar, Member};
+pub use compress::decompress;
+use compress::{Decoder, WINDOW};
+use tar::Tar;
+pub use tar::{Entry, Kind};
+
+/// As much of the package as is read at once.
+const READ_SIZE: usize = 1 << 20;
+const CONTROL_LIMIT: u64 = 1 << 20;
+
+/// How far a package was read, for another thread to look at, and the way to stop the reading.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Bytes of the package read so far, compressed as they are.
+    pub bytes_done: AtomicU64,
+    /// Bytes of the package; 0 until it is open.
+    pub bytes_total: AtomicU64,
+    /// Set by anyone: the next read then fails with [`Error::Cancelled`].
+    pub cancelled: AtomicBool,
+}
+
+impl Counters {
+    /// [`Error::Cancelled`], if someone asked for it.
+    pub fn check(&self) -> Result<()> {
+        match self.cancelled.load(Ordering::Relaxed) {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
+}
+
+/// An input whose reading can be watched and stopped.
+pub struct Watched<'c, R> {
+    input: R,
+    counters: &'c Counters,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.counters.check()?;
+            match self.input.read(out) {
+                Ok(read) => {
+                    self.counters
+                        .bytes_done
+                        .fetch_add(read as u64, Ordering::Relaxed);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // named here, where it is known that it is not a decoder that complains
+                Err(source) => return Err(Error::Io { op: "read", source }.into()),
+            }
+        }
+    }
+}
+
+type Package<'c, R> = Ar<BufReader<Watched<'c, R>>>;
+/// What the members of a package's `data.tar` are read from.
+pub type Data<'c, R> = BufReader<Decoder<Package<'c, R>>>;
+
+/// A Debian binary package, at one of its files. Source: deb(5).
+pub struct Deb<'c, R: Read = File> {
+    control: String,
+    member: String,
+    tar: Tar<Data<'c, R>>,
+    counters: &'c Counters,
+}
+
+impl<'c> Deb<'c> {
+    /// Opens a package and reads it up to its files. `threads` decompress it, one per core if 0. Errors name
+    /// the member, not `path`.
+    pub fn open(path: &Path, threads: usize, counters: &'c Counters) -> Result<Deb<'c>> {
+        let file = File::open(path).map_err(Error::io("open"))?;
+        let metadata = file.metadata().map_err(Error::io("read"))?;
+        if !metadata.is_file() {
+            return Err(Error::not_a_kernel(
+                "a package is a regular file, and this is not",
+            ));
+        }
+        counters
+            .bytes_total
+            .store(metadata.len(), Ordering::Relaxed);
+        Deb::new(file, threads, counters)
+    }
+}
+
+impl<'c, R: Read> Deb<'c, R> {
+    /// As [`Deb::open`], from any input.
+    pub fn new(input: R, threads: usize, counters: &'c Counters) -> Result<Deb<'c, R>> {
+        let mut ar = Ar::new(BufReader::with_capacity(
+            READ_SIZE,
+            Watched { input, counters },
+        ))?;
+        read_version(&mut ar)?;
+        let member = expect(&mut ar, "control.tar")?;
+        let control = read_control(&mut ar).at(&member.name)?;
+        let member = expect(&mut ar, "data.tar")?.name;
+        let threads = match threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let decoder = Decoder::new(ar, threads).at(&member)?;
+        Ok(Deb {
+            control,
+            tar: Tar::new(BufReader::with_capacity(WINDOW, decoder)),
+            member,
+            counters,
+        })
+    }
+
+    /// The package's `control` paragraph. Source: deb-control(5).
+    pub fn control(&self) -> &str {
+        &self.control
+    }
+
+    /// The next member of `data.tar`, in the package's order. `None` means that the package was read, and
+    /// its checksums were checked, to the end.
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'_, Data<'c, R>>>> {
+        self.counters.check()?;
+        let member = &self.member;
+        self.tar.next_entry().map_err(|error| error.at(member))
+    }
+}
+
+/// The `control` paragraph of a package, of which no more is read than that.
+pub fn control(path: &Path) -> Result<String> {
+    Ok(Deb::open(path, 1, &Counters::default())?.control)
+}
+
+fn read_version(ar: &mut Ar<impl BufRead>) -> Result<()> {
+    let member = ar
+        .next_member()?
+        .ok_or_else(|| Error::not_a_kernel("an empty ar archive"))?;
+    if member.name != "debian-binary" {
+        return Err(Error::not_a_kernel("an ar archive, but no Debian package"));
+    }
+    let mut version = String::new();
+    ar.take(16)
+        .read_to_string(&mut version)
+        .map_err(Error::io("read"))
+        .at(&member.name)?;
+    if !version.starts_with("2.") {
+        return Err(Error::unsupported(
+            "Debian package format",
+            version.trim_end(),
+        ));
+    }
+    Ok(())
+}
+
+/// The next member whose name does not begin with an underscore, which must be called so.
+fn expect(ar: &mut Ar<impl BufRead>, name: &'static str) -> Result<Member> {
+    loop {
+        let Some(member) = ar.next_member()? else {
+            return Err(Error::not_a_kernel(format!(
+                "a Debian package without {name}"
+            )));
+        };
+        if member.name.starts_with('_') {
+            continue;
+        }
+        return match member.name.strip_prefix(name) {
+            Some("" | ".gz" | ".xz" | ".zst" | ".bz2" | ".lzma") => Ok(member),
+            _ => Err(Error::unsupported(
+                "member of a Debian package",
+                format_args!("{:?} where {name} is expected", member.name),
+            )),
+        };
+    }
+}
+
+fn read_control(ar: &mut Ar<impl BufRead>) -> Result<String> {
+    let mut tar = Tar::new(BufReader::new(Decoder::new(ar, 1)?));
+    let mut control = None;
+    while let Some(mut entry) = tar.next_entry()? {
+        if entry.path() == b"control" && entry.kind() == Kind::File {
+            let text = entry.read(CONTROL_LIMIT)?;
+            control = Some(String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    control.ok_or_else(|| Error::not_a_kernel("no control file"))
+}
+
+/// `Read::read` for what is a `BufRead`.
+fn read_buffered(input: &mut impl BufRead, out: &mut [u8]) -> io::Result<usize> {
+    let available = input.fill_buf()?;
+    let read = available.len().min(out.len());
+    out[..read].copy_from_slice(&available[..read]);
+    input.consume(read);
+    Ok(read)
+}
