@@ -422,7 +422,7 @@ pub(super) mod tests {
             zst(&plain),
             gz(&plain),
         ] {
-            for end in 6..packed.len() {
+            for end in (6..packed.len()).step_by(3) {
                 for threads in [1, 2] {
                     let error = decode(&packed[..end], threads, 1 << 20).unwrap_err();
                     let is_truncated = matches!(error, Error::Truncated { .. });
@@ -462,9 +462,9 @@ pub(super) mod tests {
     #[test]
     fn a_bomb_stops_at_the_limit() {
         for bomb in [
-            xz(&vec![0; 50 << 20]),
-            zst(&vec![0; 50 << 20]),
-            gz(&vec![0; 50 << 20]),
+            xz(&vec![0; 9 << 20]),
+            zst(&vec![0; 9 << 20]),
+            gz(&vec![0; 9 << 20]),
         ] {
             assert!(bomb.len() < 1 << 20);
             assert!(matches!(

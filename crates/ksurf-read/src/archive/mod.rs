@@ -88,7 +88,6 @@ pub type Data<'c, R> = BufReader<Decoder<Package<'c, R>>>;
 /// A Debian binary package, at one of its files. Source: deb(5).
 pub struct Deb<'c, R: Read = File> {
     control: String,
-    member: String,
     tar: Tar<Data<'c, R>>,
     counters: &'c Counters,
 }
@@ -119,8 +118,8 @@ impl<'c, R: Read> Deb<'c, R> {
             Watched { input, counters },
         ))?;
         read_version(&mut ar)?;
-        let member = expect(&mut ar, "control.tar")?;
-        let control = read_control(&mut ar).at(&member.name)?;
+        let member = expect(&mut ar, "control.tar")?.name;
+        let control = read_control(&mut ar, &member)?;
         let member = expect(&mut ar, "data.tar")?.name;
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -129,8 +128,7 @@ impl<'c, R: Read> Deb<'c, R> {
         let decoder = Decoder::new(ar, threads).at(&member)?;
         Ok(Deb {
             control,
-            tar: Tar::new(BufReader::with_capacity(WINDOW, decoder)),
-            member,
+            tar: Tar::new(member, BufReader::with_capacity(WINDOW, decoder)),
             counters,
         })
     }
@@ -144,8 +142,7 @@ impl<'c, R: Read> Deb<'c, R> {
     /// its checksums were checked, to the end.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_, Data<'c, R>>>> {
         self.counters.check()?;
-        let member = &self.member;
-        self.tar.next_entry().map_err(|error| error.at(member))
+        self.tar.next_entry()
     }
 }
 
@@ -196,8 +193,8 @@ fn expect(ar: &mut Ar<impl BufRead>, name: &'static str) -> Result<Member> {
     }
 }
 
-fn read_control(ar: &mut Ar<impl BufRead>) -> Result<String> {
-    let mut tar = Tar::new(BufReader::new(Decoder::new(ar, 1)?));
+fn read_control(ar: &mut Ar<impl BufRead>, member: &str) -> Result<String> {
+    let mut tar = Tar::new(member, BufReader::new(Decoder::new(ar, 1).at(member)?));
     let mut control = None;
     while let Some(mut entry) = tar.next_entry()? {
         if entry.path() == b"control" && entry.kind() == Kind::File {
@@ -205,7 +202,7 @@ fn read_control(ar: &mut Ar<impl BufRead>) -> Result<String> {
             control = Some(String::from_utf8_lossy(&text).into_owned());
         }
     }
-    control.ok_or_else(|| Error::not_a_kernel("no control file"))
+    control.ok_or_else(|| Error::not_a_kernel("a Debian package without a control file"))
 }
 
 /// `Read::read` for what is a `BufRead`.
@@ -215,4 +212,136 @@ fn read_buffered(input: &mut impl BufRead, out: &mut [u8]) -> io::Result<usize> 
     out[..read].copy_from_slice(&available[..read]);
     input.consume(read);
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTROL: &str = "Package: linux-image-9-dbg\nVersion: 9-1\n";
+
+    fn package(data_name: &str, data: &[u8]) -> Vec<u8> {
+        let control = tar::tests::archive(&[("./md5sums", b""), ("./control", CONTROL.as_bytes())]);
+        ar::tests::archive(&[
+            ("debian-binary", b"2.0\n"),
+            ("_comment", b"ignored"),
+            ("control.tar.zst", &compress::tests::zst(&control)),
+            ("_more", b""),
+            (data_name, data),
+        ])
+    }
+
+    fn files(bytes: &[u8], threads: usize) -> Result<Vec<(String, usize)>> {
+        let counters = Counters::default();
+        let mut deb = Deb::new(bytes, threads, &counters)?;
+        assert_eq!(deb.control(), CONTROL);
+        let mut out = Vec::new();
+        while let Some(mut entry) = deb.next_entry()? {
+            let path = String::from_utf8_lossy(entry.path()).into_owned();
+            out.push((path, entry.read(1 << 24)?.len()));
+        }
+        assert_eq!(counters.bytes_done.into_inner(), bytes.len() as u64);
+        Ok(out)
+    }
+
+    fn sample() -> Vec<u8> {
+        let image = compress::tests::sample(90_000);
+        tar::tests::archive(&[("./usr/vmlinux", &image), ("./usr/kvm.ko", &image[..1_001])])
+    }
+
+    #[test]
+    fn a_package_reads_the_same_however_it_is_compressed() {
+        use compress::tests::{gz, xz, xz_blocks, zst};
+        let data = sample();
+        let expected = [
+            ("usr/vmlinux".to_owned(), 90_000),
+            ("usr/kvm.ko".to_owned(), 1_001),
+        ];
+        for packed in [
+            data.clone(),
+            gz(&data),
+            xz(&data),
+            xz_blocks(&data, 9_999),
+            zst(&data),
+        ] {
+            for threads in [0, 1, 3] {
+                // the name may lie, the content does not
+                for name in ["data.tar.xz", "data.tar"] {
+                    assert_eq!(files(&package(name, &packed), threads).unwrap(), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let bytes = package(
+            "data.tar.xz",
+            &compress::tests::xz_blocks(&sample(), 30_000),
+        );
+        for end in (0..bytes.len() - 1).rev().step_by(97) {
+            assert!(
+                files(&bytes[..end], 2).is_err(),
+                "cut at {end} of {}",
+                bytes.len()
+            );
+        }
+        let error = files(&bytes[..bytes.len() / 2], 2).unwrap_err().to_string();
+        assert!(error.starts_with("data.tar.xz: "), "{error}");
+        assert!(error.contains("truncated: ar member at offset"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_package_is_said() {
+        let archive = |members| {
+            files(&ar::tests::archive(members), 1)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(archive(&[]), "not a kernel: an empty ar archive");
+        assert_eq!(
+            archive(&[("foo.o", b"")]),
+            "not a kernel: an ar archive, but no Debian package"
+        );
+        assert_eq!(
+            archive(&[("debian-binary", b"3.0\n")]),
+            "unsupported Debian package format: 3.0"
+        );
+        assert_eq!(
+            archive(&[("debian-binary", b"2.0\n"), ("data.tar", b"")]),
+            "unsupported member of a Debian package: \"data.tar\" where control.tar is expected"
+        );
+        assert_eq!(
+            archive(&[("debian-binary", b"2.0\n")]),
+            "not a kernel: a Debian package without control.tar"
+        );
+    }
+
+    #[test]
+    fn a_cancelled_reading_stops() {
+        let bytes = package("data.tar.xz", &compress::tests::xz(&sample()));
+        let counters = Counters::default();
+        let mut deb = Deb::new(&bytes[..], 2, &counters).unwrap();
+        assert!(deb.next_entry().unwrap().is_some());
+        counters.cancelled.store(true, Ordering::Relaxed);
+        assert!(deb.next_entry().err().unwrap().is_cancelled());
+        assert!(Deb::new(&bytes[..], 2, &counters)
+            .err()
+            .unwrap()
+            .is_cancelled());
+    }
+
+    #[test]
+    fn control_is_read_from_a_file() {
+        let path = std::env::temp_dir().join(format!("ksurf-control-{}.deb", std::process::id()));
+        std::fs::write(
+            &path,
+            package("data.tar.gz", &compress::tests::gz(&sample())),
+        )
+        .unwrap();
+        assert_eq!(control(&path).unwrap(), CONTROL);
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(control(&path), Err(Error::Io { op: "open", .. })));
+        assert!(control(&std::env::temp_dir()).is_err());
+    }
 }
