@@ -1,0 +1,1 @@
+"""ksurf measured against its peers, on the same machine and in the same run: ``make bench``."""

@@ -1,0 +1,59 @@
+"""A vmlinux out of a Debian package, with nothing but the standard library."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+_AR_MAGIC = b"!<arch>\n"
+
+
+class _Member(io.RawIOBase):
+    """One member of an ar file, from where the file stands, as a file of its own."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._file.read(min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def take_vmlinux(package: Path, target: Path) -> None:
+    """Write the package's ``vmlinux`` to ``target``, unless it is there already."""
+    if target.exists():
+        return
+    with package.open("rb") as file:
+        assert file.read(len(_AR_MAGIC)) == _AR_MAGIC
+        while header := file.read(60):
+            name, size = header[:16].decode().strip(), int(header[48:58])
+            if name.startswith("data.tar"):
+                _take(_Member(file, size), target)
+                return
+            file.seek(size + size % 2, io.SEEK_CUR)
+    raise AssertionError(f"{package}: no data.tar")
+
+
+def _take(data: _Member, target: Path) -> None:
+    with tarfile.open(fileobj=io.BufferedReader(data, 1 << 20), mode="r|*") as tar:
+        for entry in tar:
+            name = entry.name.rsplit("/", 1)[-1]
+            if entry.isfile() and (name == "vmlinux" or name.startswith("vmlinux-")):
+                source = tar.extractfile(entry)
+                assert source is not None
+                target.parent.mkdir(parents=True, exist_ok=True)
+                unfinished = target.with_suffix(".part")
+                with unfinished.open("wb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
+                unfinished.rename(target)
+                return
+    raise AssertionError("no vmlinux in the package")
