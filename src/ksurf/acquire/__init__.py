@@ -1,0 +1,1 @@
+"""Where kernels come from: Debian's archive, local files, and the machine itself."""

@@ -1,0 +1,142 @@
+"""Debian's archive: which kernels' debug packages its suites offer, and where each can be had."""
+
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from ksurf.acquire.files import write_atomically
+from ksurf.acquire.http import ABSENT, CONNECTIONS, Http, join, shown, together
+from ksurf.acquire.index import Entry, dump_entries, load_entries, parse_packages
+from ksurf.acquire.release import IndexFile, Release
+from ksurf.acquire.suites import Suites
+from ksurf.errors import MirrorError, NotOnMirrorError, VerificationError
+from ksurf.kernel import Kernel
+from ksurf.progress import Reporter
+
+__all__ = ["DebianArchive", "Offer"]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A kernel's debug package in the archive."""
+
+    kernel: Kernel
+    suites: tuple[str, ...]
+    byte_size: int
+    sha256: str
+    urls: tuple[str, ...]
+    """Where it is; several suites may list the same file on several mirrors."""
+
+    @property
+    def filename(self) -> str:
+        """The package's name as a file, made of checked parts."""
+        version = (self.kernel.version or "").rpartition(":")[2]
+        return f"linux-image-{self.kernel.release}-dbg_{version}_{self.kernel.arch}.deb"
+
+
+class DebianArchive:
+    """The archive, seen through its suites. Of each list of packages only the kernels are kept."""
+
+    def __init__(self, suites: Suites, http: Http, cache: Path, reporter: Reporter) -> None:
+        """Read the lists of ``suites``."""
+        self._suites = suites
+        self._http = http
+        self._cache = cache / "lists"
+        self._reporter = reporter
+
+    def offers(self, *, arches: Collection[str] | None = None, suites: Sequence[str] = ()) -> list[Offer]:
+        """Return what the archive offers, in version order.
+
+        ``arches`` and ``suites`` narrow down what has to be fetched; by default all that there are.
+        """
+        lists = [
+            (release, arch)
+            for release in self._suites.find(suites)
+            for arch in release.packages
+            if arches is None or arch in arches
+        ]
+        new = {
+            index.sha256: index.byte_size
+            for release, arch in lists
+            if not self._path(index := release.packages[arch]).is_file()
+        }
+        total, waiting = sum(new.values()), dict(new)
+        label = "Reading the archive's lists of packages"
+        with self._reporter.task(label, total) as task, ThreadPoolExecutor(CONNECTIONS) as pool:
+
+            def read(one: tuple[Release, str]) -> list[Entry]:
+                entries = self._entries(*one)
+                waiting.pop(one[0].packages[one[1]].sha256, None)
+                task.update(total - sum(list(waiting.values())))
+                return entries
+
+            found = together(pool, read, lists)
+        return _merged(zip((release for release, _ in lists), found, strict=True))
+
+    def _entries(self, release: Release, arch: str, *, renewed: bool = False) -> list[Entry]:
+        """Return a list's kernels, from the cache if the list has not changed."""
+        index = release.packages[arch]
+        path = self._path(index)
+        if path.is_file() and (cached := load_entries(path.read_bytes())) is not None:
+            return cached
+        try:
+            body = self._fetch(release, index)
+        except (VerificationError, NotOnMirrorError):
+            # The mirror may have been renewed since the suite's index came into the cache.
+            again = None if renewed else self._suites.load(release.mirror, release.directory, renew=True)
+            if again is None or again.packages.get(arch) in {None, index}:
+                raise
+            return self._entries(again, arch, renewed=True)
+        entries = parse_packages(body, shown(f"{release.mirror.url}/dists/{release.directory}/{index.path}"))
+        write_atomically(path, dump_entries(entries))
+        return entries
+
+    def _fetch(self, release: Release, index: IndexFile) -> bytes:
+        dists = f"dists/{release.directory}"
+        paths = [f"{dists}/{index.path}"]
+        if release.by_hash:
+            # A name of its own for each content: a mirror that is being renewed still has the old one.
+            paths.insert(0, f"{dists}/{index.path.rpartition('/')[0]}/by-hash/SHA256/{index.sha256}")
+        for path in paths:
+            url = join(release.mirror.url, path)
+            answer = self._http.fetch(url, index.byte_size)
+            if answer.status in ABSENT or (answer.status == 200 and not answer.body and index.byte_size):
+                continue
+            if answer.status != 200:
+                raise MirrorError(f"{shown(url)}: the server answered {answer.status}")
+            if (actual := sha256(answer.body).hexdigest()) != index.sha256:
+                raise VerificationError(
+                    f"{shown(url)}: its SHA256 is {actual}, the suite's index says {index.sha256}",
+                    "the mirror may be in the middle of an update: try again in some minutes",
+                )
+            return answer.body
+        raise NotOnMirrorError(
+            f"{shown(join(release.mirror.url, paths[-1]))}: the suite's index lists it, the mirror lacks it",
+            "the mirror is out of step with itself: try again later, or name another with --mirror",
+        )
+
+    def _path(self, index: IndexFile) -> Path:
+        return self._cache / f"{index.sha256}.json"
+
+
+def _merged(found: Iterable[tuple[Release, list[Entry]]]) -> list[Offer]:
+    offers: dict[str, Offer] = {}
+    for release, entries in found:
+        for entry in entries:
+            try:
+                kernel = Kernel.from_release(
+                    entry.release, version=entry.version, distro="debian", arch=entry.arch
+                )
+            except ValueError:
+                continue  # "linux-image-6-dbg" and the like: no kernel's release
+            url = join(release.mirror.url, entry.filename)
+            known = offers.get(kernel.id)
+            if known is None:
+                offers[kernel.id] = Offer(kernel, (release.name,), entry.byte_size, entry.sha256, (url,))
+            elif known.sha256 == entry.sha256:
+                suites = dict.fromkeys((*known.suites, release.name))
+                urls = dict.fromkeys((*known.urls, url))
+                offers[kernel.id] = replace(known, suites=(*suites,), urls=(*urls,))
+    return sorted(offers.values(), key=lambda offer: offer.kernel)

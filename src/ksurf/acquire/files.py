@@ -1,0 +1,42 @@
+"""Files in the cache: written aside and renamed, and clear words when there is no room for them."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ksurf.errors import DiskFullError, KsurfError
+
+__all__ = ["megabytes", "room", "write_atomically"]
+
+
+def megabytes(byte_size: int) -> str:
+    """Spell a size for a person: ``319.9 MB``."""
+    return f"{byte_size / 1e6:.1f} MB"
+
+
+@contextmanager
+def room(folder: Path, hint: str | None = None) -> Iterator[None]:
+    """Turn a full disk, or a folder that cannot be written, into one line that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise DiskFullError(f"{folder}: no room left to write ({error.strerror})", hint) from error
+        raise KsurfError(f"{error.filename or folder}: {error.strerror or error}") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that no other process ever sees half of it."""
+    with room(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(aside).replace(path)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
