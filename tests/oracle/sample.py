@@ -106,8 +106,8 @@ def _unit_pools(units: Iterable[UnitReading]) -> dict[str, set[str]]:
 def units_naming(image: Image, names: set[str]) -> dict[str, set[int]]:
     """The units that may speak of each name: a superset, since every reference to the string is in them.
 
-    A DIE names a function by the offset of the string in ``.debug_str``, four bytes at any alignment. They are
-    looked for in all of ``.debug_info``, whatever the bytes belong to, so units are found that only look as if.
+    A DIE names a function by the offset of the string in ``.debug_str``: four bytes, at any alignment. They
+    are looked for in all of ``.debug_info``, whatever they belong to, so some units only look as if.
     """
     strings = image.section(".debug_str")
     info = image.section(".debug_info")
