@@ -1,1 +1,171 @@
+//! `ksurf._core`: every export in one place. Paths come in, Arrow streams go out; `src/ksurf/_core.pyi` is
+//! the documentation.
 
+mod error;
+mod tables;
+
+use error::exception;
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::RecordBatchIterator;
+use ksurf_read::archive;
+use ksurf_read::extract::{self, Stage};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+/// Counters that a running extraction fills and another thread polls; also the way to stop it.
+#[pyclass(frozen, module = "ksurf._core")]
+#[derive(Default)]
+struct Progress(Arc<extract::Progress>);
+
+#[pymethods]
+impl Progress {
+    #[new]
+    fn new() -> Progress {
+        Progress::default()
+    }
+
+    #[getter]
+    fn bytes_done(&self) -> u64 {
+        self.0.counters.bytes_done.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn bytes_total(&self) -> u64 {
+        self.0.counters.bytes_total.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn images_done(&self) -> u64 {
+        self.0.images_done.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn stage(&self) -> &'static str {
+        match self.0.stage() {
+            Stage::Reading => "reading",
+            Stage::Joining => "joining",
+            Stage::Done => "done",
+        }
+    }
+
+    fn cancel(&self) {
+        self.0.counters.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One table, as a stream of the Arrow PyCapsule interface.
+#[pyclass(frozen, module = "ksurf._core")]
+struct ArrowStream(tables::Table);
+
+#[pymethods]
+impl ArrowStream {
+    /// The protocol lets a producer ignore `requested_schema`: it is a wish.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        let rows = self.0.rows.clone();
+        let schema = rows.schema();
+        let reader = RecordBatchIterator::new(std::iter::once(Ok(rows)), schema);
+        let stream = FFI_ArrowArrayStream::new(Box::new(reader));
+        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+    }
+}
+
+/// What one kernel held: its tables, and what could not be read.
+#[pyclass(frozen, module = "ksurf._core")]
+struct Extraction {
+    tables: Py<PyDict>,
+    #[pyo3(get)]
+    release: Option<String>,
+    #[pyo3(get)]
+    machine: Option<&'static str>,
+    #[pyo3(get)]
+    unreadable: Vec<(String, String, String)>,
+}
+
+#[pymethods]
+impl Extraction {
+    #[getter]
+    fn tables(&self, py: Python<'_>) -> Py<PyDict> {
+        self.tables.clone_ref(py)
+    }
+}
+
+/// Runs an extraction without the GIL and turns its tables into Arrow there too.
+fn run(
+    py: Python<'_>,
+    progress: Option<&Progress>,
+    read: impl FnOnce(&extract::Progress) -> ksurf_read::error::Result<extract::Extraction> + Send,
+) -> PyResult<Extraction> {
+    let progress = progress.map_or_else(Arc::default, |p| Arc::clone(&p.0));
+    let (extraction, tables) = py.detach(|| -> PyResult<_> {
+        let mut extraction = read(&progress).map_err(|e| exception(&e))?;
+        let kernel = std::mem::take(&mut extraction.kernel);
+        let tables = tables::tables(kernel).map_err(|e| error::ReadError::new_err(e.to_string()))?;
+        Ok((extraction, tables))
+    })?;
+    let dict = PyDict::new(py);
+    for table in tables {
+        dict.set_item(table.name, Py::new(py, ArrowStream(table))?)?;
+    }
+    Ok(Extraction {
+        tables: dict.unbind(),
+        release: extraction.release,
+        machine: extraction.machine,
+        unreadable: extraction.unreadable.into_iter().map(|u| (u.name, u.path, u.reason)).collect(),
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, *, threads = 0, progress = None))]
+fn extract_package(
+    py: Python<'_>,
+    path: PathBuf,
+    threads: usize,
+    progress: Option<PyRef<'_, Progress>>,
+) -> PyResult<Extraction> {
+    run(py, progress.as_deref(), |progress| extract::package(&path, threads, progress))
+}
+
+#[pyfunction]
+#[pyo3(signature = (vmlinux, modules, *, threads = 0, progress = None))]
+fn extract_files(
+    py: Python<'_>,
+    vmlinux: Option<PathBuf>,
+    modules: Vec<PathBuf>,
+    threads: usize,
+    progress: Option<PyRef<'_, Progress>>,
+) -> PyResult<Extraction> {
+    run(py, progress.as_deref(), |progress| extract::files(vmlinux.as_deref(), &modules, threads, progress))
+}
+
+#[pyfunction]
+#[pyo3(signature = (btf_dir = PathBuf::from("/sys/kernel/btf"), kallsyms = PathBuf::from("/proc/kallsyms")))]
+fn extract_host(py: Python<'_>, btf_dir: PathBuf, kallsyms: PathBuf) -> PyResult<Extraction> {
+    run(py, None, |progress| extract::host(&btf_dir, &kallsyms, progress))
+}
+
+#[pyfunction]
+fn deb_control(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    use ksurf_read::error::At;
+    py.detach(|| archive::control(&path).at(path.display())).map_err(|e| exception(&e))
+}
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::{
+        deb_control, error::ReadError, extract_files, extract_host, extract_package, ArrowStream, Extraction, Progress,
+    };
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

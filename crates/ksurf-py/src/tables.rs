@@ -1,0 +1,152 @@
+//! A kernel's tables as Arrow batches. The columns are those of `ksurf.dataset.schema`, in its order.
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt64Array,
+};
+use arrow_schema::{ArrowError, Field, Schema};
+use ksurf_read::kernel::Kernel;
+use std::sync::Arc;
+
+/// One table: its name and all of its rows in one batch.
+pub struct Table {
+    pub name: &'static str,
+    pub rows: RecordBatch,
+}
+
+/// Turns a kernel into tables. The column vectors are consumed, so that memory does not hold both.
+pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
+    let Kernel { images, units, functions, instances, call_sites, symbols, paths, sections } = kernel;
+    let paths: ArrayRef = Arc::new(StringArray::from_iter_values(paths));
+    let sections: ArrayRef = Arc::new(StringArray::from_iter_values(sections));
+    Ok(vec![
+        table(
+            "images",
+            vec![
+                ids(images.name.len()),
+                required("name", texts(images.name)),
+                required("path", texts(images.path)),
+                optional("build_id", optional_texts(images.build_id)),
+                required("evidence", repeated(images.evidence)),
+            ],
+        )?,
+        table(
+            "units",
+            vec![
+                ids(units.image.len()),
+                required("image", integers(units.image)),
+                required("path", texts(units.path)),
+                optional("language", optional_repeated(&units.language)),
+                optional("producer", optional_repeated(&units.producer)),
+            ],
+        )?,
+        table(
+            "functions",
+            vec![
+                ids(functions.name.len()),
+                required("name", texts(functions.name)),
+                optional("linkage_name", optional_texts(functions.linkage_name)),
+                optional("decl_file", numbered(functions.decl_file, &paths)?),
+                optional("decl_line", optional_integers(functions.decl_line)),
+                optional("external", Arc::new(BooleanArray::from(functions.external))),
+                optional("declared_inline", Arc::new(BooleanArray::from(functions.declared_inline))),
+                optional("prototype", optional_texts(functions.prototype)),
+            ],
+        )?,
+        table(
+            "instances",
+            vec![
+                ids(instances.function.len()),
+                required("function", integers(instances.function)),
+                required("image", integers(instances.image)),
+                optional("unit", optional_integers(instances.unit)),
+                optional("inlined", Arc::new(BooleanArray::from(instances.inlined))),
+                required("out_of_line", Arc::new(BooleanArray::from(instances.out_of_line))),
+                optional("address", Arc::new(UInt64Array::from(instances.address))),
+                optional("byte_size", Arc::new(UInt64Array::from(instances.byte_size))),
+                optional("section", numbered(instances.section, &sections)?),
+                optional("inline_address", Arc::new(UInt64Array::from(instances.inline_address))),
+            ],
+        )?,
+        table(
+            "call_sites",
+            vec![
+                required("caller", integers(call_sites.caller)),
+                required("depth", integers(call_sites.depth)),
+                required("callee", integers(call_sites.callee)),
+                optional("callee_instance", optional_integers(call_sites.callee_instance)),
+                required("inline", Arc::new(BooleanArray::from(call_sites.inline))),
+                optional("file", numbered(call_sites.file, &paths)?),
+                optional("line", optional_integers(call_sites.line)),
+            ],
+        )?,
+        table(
+            "symbols",
+            vec![
+                required("name", texts(symbols.name)),
+                optional("function", integers(symbols.function)),
+                optional("instance", optional_integers(symbols.instance)),
+                required("image", integers(symbols.image)),
+                optional("section", numbered(symbols.section, &sections)?),
+                required("address", Arc::new(UInt64Array::from(symbols.address))),
+                optional("byte_size", Arc::new(UInt64Array::from(symbols.byte_size))),
+                required("bind", repeated(symbols.bind)),
+                required("type", repeated(symbols.kind)),
+            ],
+        )?,
+    ])
+}
+
+type Column = (Field, ArrayRef);
+
+fn table(name: &'static str, columns: Vec<Column>) -> Result<Table, ArrowError> {
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    Ok(Table { name, rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)? })
+}
+
+fn required(name: &str, values: ArrayRef) -> Column {
+    (Field::new(name, values.data_type().clone(), false), values)
+}
+
+fn optional(name: &str, values: ArrayRef) -> Column {
+    (Field::new(name, values.data_type().clone(), true), values)
+}
+
+fn ids(count: usize) -> Column {
+    required("id", integers((0..count as i32).collect()))
+}
+
+fn integers(values: Vec<i32>) -> ArrayRef {
+    Arc::new(Int32Array::from(values))
+}
+
+fn optional_integers(values: Vec<Option<i32>>) -> ArrayRef {
+    Arc::new(Int32Array::from(values))
+}
+
+fn texts(values: Vec<String>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+fn optional_texts(values: Vec<Option<String>>) -> ArrayRef {
+    let mut builder = StringBuilder::with_capacity(values.len(), values.iter().flatten().map(String::len).sum());
+    for value in values {
+        builder.append_option(value);
+    }
+    Arc::new(builder.finish())
+}
+
+/// A few strings, many times.
+fn repeated(values: Vec<&'static str>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<DictionaryArray<Int32Type>>())
+}
+
+fn optional_repeated(values: &[Option<String>]) -> ArrayRef {
+    Arc::new(values.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>())
+}
+
+/// Numbers of strings that several columns share.
+fn numbered(values: Vec<Option<i32>>, strings: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(values), Arc::clone(strings))?))
+}

@@ -1,0 +1,208 @@
+//! DWARF 2 to 5: one pass over `.debug_info` for functions, their compiled definitions and their calls.
+//!
+//! Source: the DWARF 4 and 5 standards, and GCC's extensions before them (`DW_TAG_GNU_call_site`).
+//! Units are independent of each other and are read on all cores ([`unit`]); what one unit says of another's
+//! functions (link-time optimisation) is resolved afterwards, by offset.
+
+mod abbrev;
+mod cursor;
+mod form;
+mod line;
+mod path;
+mod types;
+mod unit;
+
+pub use unit::{Code, Function, Site, Target, Unit, NONE};
+
+use crate::elf::Image;
+use crate::error::{Error, Result};
+use cursor::Cursor;
+use form::{Encoding, Value};
+use gimli::{EndianSlice, RunTimeEndian};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
+
+/// The debug sections of one image.
+pub struct Sections<'a> {
+    big_endian: bool,
+    info: &'a [u8],
+    abbrev: &'a [u8],
+    str: &'a [u8],
+    line_str: &'a [u8],
+    str_offsets: &'a [u8],
+    addr: &'a [u8],
+    line: gimli::DebugLine<Slice<'a>>,
+    ranges: gimli::RangeLists<Slice<'a>>,
+    /// Addresses below this one are those of dropped code (a linker leaves 0 or 1 behind).
+    lowest_address: u64,
+    highest_address: u64,
+}
+
+/// Where a unit of `.debug_info` is, and how it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct UnitHeader {
+    /// Offset of the header: what local references count from.
+    pub offset: usize,
+    /// Offset of the first DIE.
+    first: usize,
+    /// Offset after the last byte.
+    end: usize,
+    encoding: Encoding,
+    abbrev_offset: usize,
+}
+
+impl<'a> Sections<'a> {
+    /// The debug sections of an image, or `None` if it has no `.debug_info`.
+    pub fn of(image: &'a Image) -> Option<Sections<'a>> {
+        let info = image.bytes(".debug_info");
+        if info.is_empty() {
+            return None;
+        }
+        let endian = if image.is_big_endian() { RunTimeEndian::Big } else { RunTimeEndian::Little };
+        let slice = |name| EndianSlice::new(image.bytes(name), endian);
+        let loaded = image.sections.iter().filter(|s| s.is_loaded() && s.address > 1);
+        Some(Sections {
+            big_endian: image.is_big_endian(),
+            info,
+            abbrev: image.bytes(".debug_abbrev"),
+            str: image.bytes(".debug_str"),
+            line_str: image.bytes(".debug_line_str"),
+            str_offsets: image.bytes(".debug_str_offsets"),
+            addr: image.bytes(".debug_addr"),
+            line: gimli::DebugLine::from(slice(".debug_line")),
+            ranges: gimli::RangeLists::new(
+                gimli::DebugRanges::from(slice(".debug_ranges")),
+                gimli::DebugRngLists::from(slice(".debug_rnglists")),
+            ),
+            lowest_address: loaded.map(|s| s.address).min().unwrap_or(2).max(2),
+            highest_address: if image.address_size() == 4 { 0xffff_fff0 } else { u64::MAX - 15 },
+        })
+    }
+
+    fn cursor(&self, at: usize) -> Cursor<'a> {
+        Cursor::new(self.info, at, self.big_endian, ".debug_info")
+    }
+
+    /// The headers of all units that hold code; type units and skeletons are passed over.
+    pub fn units(&self) -> Result<Vec<UnitHeader>> {
+        let mut units = Vec::new();
+        let mut cursor = self.cursor(0);
+        while cursor.at < self.info.len() {
+            let offset = cursor.at;
+            let mut length = cursor.u32()?;
+            let mut offset_size = 4;
+            if length == 0xffff_ffff {
+                (length, offset_size) = (cursor.u64()?, 8);
+            } else if length >= 0xffff_fff0 {
+                return Err(Error::corrupt("unit header", offset as u64, format!("reserved length {length:#x}")));
+            }
+            let start = cursor.at;
+            let available = self.info.len() - start;
+            let end = match usize::try_from(length) {
+                Ok(length) if length <= available => start + length,
+                _ => return Err(Error::truncated("unit", offset as u64, length, available as u64)),
+            };
+            if length == 0 {
+                continue;
+            }
+            let version = cursor.u16()? as u16;
+            let (kind, address_size, abbrev_offset) = match version {
+                2..=4 => {
+                    let abbrev = cursor.word(offset_size)?;
+                    (gimli::DW_UT_compile, cursor.u8()?, abbrev)
+                }
+                5 => {
+                    let kind = gimli::DwUt(cursor.u8()? as u8);
+                    let address_size = cursor.u8()?;
+                    (kind, address_size, cursor.word(offset_size)?)
+                }
+                other => return Err(Error::unsupported("DWARF version", format!("{other} of the unit at {offset:#x}"))),
+            };
+            if !matches!(address_size, 4 | 8) {
+                return Err(Error::unsupported("address size", format!("{address_size} of the unit at {offset:#x}")));
+            }
+            if matches!(kind, gimli::DW_UT_compile | gimli::DW_UT_partial) {
+                units.push(UnitHeader {
+                    offset,
+                    first: cursor.at,
+                    end,
+                    encoding: Encoding { version, address_size: address_size as u8, offset_size },
+                    abbrev_offset: abbrev_offset as usize,
+                });
+            }
+            cursor.at = end;
+        }
+        Ok(units)
+    }
+
+    /// Reads all units, on all cores of the current pool; `cancelled` is looked at before each.
+    pub fn read(&self, cancelled: &AtomicBool) -> Result<Vec<Unit<'a>>> {
+        let headers = self.units()?;
+        headers
+            .par_iter()
+            .map(|header| {
+                if cancelled.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                unit::read(self, *header)
+            })
+            .collect()
+    }
+
+    /// The declaration of a function as C text, by its unit and the offset of its DIE.
+    pub fn prototypes<'s>(&'s self, header: UnitHeader) -> Result<types::Prototypes<'s, 'a>> {
+        types::Prototypes::new(self, header)
+    }
+
+    fn is_dropped(&self, address: u64) -> bool {
+        address < self.lowest_address || address > self.highest_address
+    }
+
+    fn c_string(section: &'a [u8], at: u64) -> Option<&'a [u8]> {
+        let rest = section.get(usize::try_from(at).ok()?..)?;
+        memchr::memchr(0, rest).map(|end| &rest[..end])
+    }
+
+    fn string(&self, value: Value<'a>, encoding: Encoding, str_offsets_base: u64) -> Option<&'a [u8]> {
+        match value {
+            Value::Text(text) => Some(text),
+            Value::StringOffset(at) => Self::c_string(self.str, at),
+            Value::LineStringOffset(at) => Self::c_string(self.line_str, at),
+            Value::StringIndex(index) => {
+                let size = encoding.offset_size;
+                let at = index.checked_mul(size.into())?.checked_add(str_offsets_base)?;
+                let section = ".debug_str_offsets";
+                let mut cursor = Cursor::new(self.str_offsets, usize::try_from(at).ok()?, self.big_endian, section);
+                Self::c_string(self.str, cursor.word(size).ok()?)
+            }
+            _ => None,
+        }
+    }
+
+    fn address(&self, value: Value<'a>, encoding: Encoding, addr_base: u64) -> Option<u64> {
+        match value {
+            Value::Address(address) => Some(address),
+            Value::AddressIndex(index) => {
+                let size = encoding.address_size;
+                let at = index.checked_mul(size.into())?.checked_add(addr_base)?;
+                let mut cursor = Cursor::new(self.addr, usize::try_from(at).ok()?, self.big_endian, ".debug_addr");
+                cursor.word(size).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+fn gimli_encoding(encoding: Encoding) -> gimli::Encoding {
+    gimli::Encoding {
+        format: if encoding.offset_size == 8 { gimli::Format::Dwarf64 } else { gimli::Format::Dwarf32 },
+        version: encoding.version,
+        address_size: encoding.address_size,
+    }
+}
+
+fn gimli_error(what: &'static str, offset: u64) -> impl FnOnce(gimli::Error) -> Error {
+    move |error| Error::corrupt(what, offset, error.to_string())
+}
