@@ -4,9 +4,9 @@
 mod error;
 mod tables;
 
-use error::exception;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::RecordBatchIterator;
+use error::exception;
 use ksurf_read::archive;
 use ksurf_read::extract::{self, Stage};
 use pyo3::prelude::*;
@@ -162,7 +162,8 @@ fn deb_control(py: Python<'_>, path: PathBuf) -> PyResult<String> {
 mod _core {
     #[pymodule_export]
     use super::{
-        deb_control, error::ReadError, extract_files, extract_host, extract_package, ArrowStream, Extraction, Progress,
+        deb_control, error::ReadError, extract_files, extract_host, extract_package, ArrowStream, Extraction,
+        Progress,
     };
 
     #[pymodule_export]

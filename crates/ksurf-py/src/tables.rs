@@ -130,7 +130,8 @@ fn texts(values: Vec<String>) -> ArrayRef {
 }
 
 fn optional_texts(values: Vec<Option<String>>) -> ArrayRef {
-    let mut builder = StringBuilder::with_capacity(values.len(), values.iter().flatten().map(String::len).sum());
+    let mut builder =
+        StringBuilder::with_capacity(values.len(), values.iter().flatten().map(String::len).sum());
     for value in values {
         builder.append_option(value);
     }

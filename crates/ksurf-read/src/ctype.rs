@@ -59,12 +59,7 @@ pub fn declare(
     name: Option<&str>,
     out: &mut String,
 ) -> Result<()> {
-    Writer {
-        graph,
-        out,
-        left: NODE_LIMIT,
-    }
-    .declaration(type_id, name.map(str::as_bytes), 0)
+    Writer { graph, out, left: NODE_LIMIT }.declaration(type_id, name.map(str::as_bytes), 0)
 }
 
 /// Writes the prototype of a function, with the names of its parameters: `int foo(struct bar *baz);`.
@@ -74,29 +69,11 @@ pub fn prototype(
     name: &str,
     out: &mut String,
 ) -> Result<()> {
-    let TypeNode::Function {
-        ret,
-        params,
-        variadic,
-    } = function
-    else {
-        return Err(Error::corrupt(
-            "function type",
-            0,
-            format!("{name} is no function"),
-        ));
+    let TypeNode::Function { ret, params, variadic } = function else {
+        return Err(Error::corrupt("function type", 0, format!("{name} is no function")));
     };
-    let own = Step::Function {
-        params: Cow::Borrowed(params),
-        variadic: *variadic,
-        own: true,
-    };
-    Writer {
-        graph,
-        out,
-        left: NODE_LIMIT,
-    }
-    .from(vec![own], *ret, Some(name.as_bytes()), 0)?;
+    let own = Step::Function { params: Cow::Borrowed(params), variadic: *variadic, own: true };
+    Writer { graph, out, left: NODE_LIMIT }.from(vec![own], *ret, Some(name.as_bytes()), 0)?;
     out.push(';');
     Ok(())
 }
@@ -167,12 +144,7 @@ impl<'o, G: TypeGraph> Writer<'o, G> {
         self.graph.node(id)
     }
 
-    fn declaration(
-        &mut self,
-        type_id: Option<u64>,
-        name: Option<&[u8]>,
-        depth: usize,
-    ) -> Result<()> {
+    fn declaration(&mut self, type_id: Option<u64>, name: Option<&[u8]>, depth: usize) -> Result<()> {
         self.from(Vec::new(), type_id, name, depth)
     }
 
@@ -211,18 +183,10 @@ impl<'o, G: TypeGraph> Writer<'o, G> {
                     chain.push(Step::Array(count));
                     next = Some(element);
                 }
-                TypeNode::Function {
-                    ret,
-                    params,
-                    variadic,
-                } => {
+                TypeNode::Function { ret, params, variadic } => {
                     // a qualified function is one in GNU C: `const` said that it is pure
                     qualifiers = Qualifiers::default();
-                    chain.push(Step::Function {
-                        params: params.into(),
-                        variadic,
-                        own: false,
-                    });
+                    chain.push(Step::Function { params: params.into(), variadic, own: false });
                     next = ret;
                 }
             }
@@ -293,11 +257,7 @@ impl<'o, G: TypeGraph> Writer<'o, G> {
                 Step::Array(Some(count)) => {
                     let _ = write!(self.out, "[{count}]");
                 }
-                Step::Function {
-                    params,
-                    variadic,
-                    own,
-                } => {
+                Step::Function { params, variadic, own } => {
                     self.out.push('(');
                     for (index, (name, id)) in params.iter().enumerate() {
                         if index > 0 {
@@ -329,10 +289,7 @@ mod tests {
 
     impl TypeGraph for Types {
         fn node(&self, id: u64) -> Result<TypeNode<'_>> {
-            self.0
-                .get(id as usize)
-                .cloned()
-                .ok_or_else(|| Error::corrupt("type", id, "missing"))
+            self.0.get(id as usize).cloned().ok_or_else(|| Error::corrupt("type", id, "missing"))
         }
     }
 
@@ -343,9 +300,7 @@ mod tests {
         }
 
         fn named(&mut self, text: &'static str) -> u64 {
-            self.add(TypeNode::Named {
-                text: Cow::Borrowed(text.as_bytes()),
-            })
+            self.add(TypeNode::Named { text: Cow::Borrowed(text.as_bytes()) })
         }
 
         fn pointer(&mut self, text: &'static str) -> u64 {
@@ -354,19 +309,12 @@ mod tests {
         }
 
         fn array(&mut self, element: u64, count: u64) -> u64 {
-            self.add(TypeNode::Array {
-                element,
-                count: Some(count),
-            })
+            self.add(TypeNode::Array { element, count: Some(count) })
         }
 
         fn function(&mut self, ret: Option<u64>, params: &[u64], variadic: bool) -> u64 {
             let params = params.iter().map(|&id| (None, id)).collect();
-            self.add(TypeNode::Function {
-                ret,
-                params,
-                variadic,
-            })
+            self.add(TypeNode::Function { ret, params, variadic })
         }
 
         fn function_pointer(&mut self, ret: Option<u64>, params: &[u64]) -> u64 {
@@ -407,19 +355,13 @@ mod tests {
     fn plain_types_and_pointers() {
         let mut t = types();
         let ulong = t.named("long unsigned int");
-        assert_eq!(
-            t.declared(ulong, "tlbs_dirty"),
-            "long unsigned int tlbs_dirty"
-        );
+        assert_eq!(t.declared(ulong, "tlbs_dirty"), "long unsigned int tlbs_dirty");
         let owner = t.pointer("struct module");
         assert_eq!(t.declared(owner, "owner"), "struct module *owner");
         assert_eq!(t.bare(owner), "struct module *");
         let data = t.pointer("struct kvm_stat_data");
         let data = t.add(TypeNode::Pointer(data));
-        assert_eq!(
-            t.declared(data, "debugfs_stat_data"),
-            "struct kvm_stat_data **debugfs_stat_data"
-        );
+        assert_eq!(t.declared(data, "debugfs_stat_data"), "struct kvm_stat_data **debugfs_stat_data");
         let void = t.add(TypeNode::Void);
         let void_pointer = t.add(TypeNode::Pointer(void));
         assert_eq!(t.declared(void_pointer, "p"), "void *p");
@@ -436,17 +378,11 @@ mod tests {
         let rows = t.array(row, 4);
         assert_eq!(t.declared(rows, "x"), "u32 x[4][2]");
         assert_eq!(t.bare(rows), "u32 [4][2]");
-        let open = t.add(TypeNode::Array {
-            element: u32_type,
-            count: None,
-        });
+        let open = t.add(TypeNode::Array { element: u32_type, count: None });
         assert_eq!(t.declared(open, "tail"), "u32 tail[]");
         let slots = t.pointer("struct kvm_memslots");
         let slots = t.array(slots, 2);
-        assert_eq!(
-            t.declared(slots, "memslots"),
-            "struct kvm_memslots * memslots[2]"
-        );
+        assert_eq!(t.declared(slots, "memslots"), "struct kvm_memslots * memslots[2]");
         let slots = t.add(TypeNode::Pointer(slots));
         assert_eq!(t.declared(slots, "p"), "struct kvm_memslots * (*p)[2]");
         let row_pointer = t.add(TypeNode::Pointer(row));
@@ -476,10 +412,7 @@ mod tests {
         let array = t.add(TypeNode::Const(array));
         assert_eq!(t.declared(array, "r"), "const struct region r[2]");
         let restrict = t.add(TypeNode::Restrict(to_constant));
-        assert_eq!(
-            t.declared(restrict, "r"),
-            "const struct region * restrict r"
-        );
+        assert_eq!(t.declared(restrict, "r"), "const struct region * restrict r");
         let atomic = t.add(TypeNode::Atomic(region));
         assert_eq!(t.declared(atomic, "r"), "_Atomic struct region r");
         let void = t.add(TypeNode::Void);
@@ -494,10 +427,7 @@ mod tests {
         let (kvm, vcpu) = (t.pointer("struct kvm"), t.pointer("struct kvm_vcpu"));
         let (int, uint) = (t.named("int"), t.named("unsigned int"));
         let get = t.function_pointer(Some(int), &[vcpu, uint]);
-        assert_eq!(
-            t.declared(get, "get"),
-            "int (*get)(struct kvm_vcpu *, unsigned int)"
-        );
+        assert_eq!(t.declared(get, "get"), "int (*get)(struct kvm_vcpu *, unsigned int)");
         let create = t.function_pointer(Some(vcpu), &[kvm, uint]);
         assert_eq!(
             t.declared(create, "vcpu_create"),
@@ -507,19 +437,13 @@ mod tests {
         assert_eq!(t.declared(none, "stop"), "void (*stop)(void)");
         assert_eq!(t.bare(none), "void (*)(void)");
         let table = t.array(get, 4);
-        assert_eq!(
-            t.declared(table, "table"),
-            "int (*table[4])(struct kvm_vcpu *, unsigned int)"
-        );
+        assert_eq!(t.declared(table, "table"), "int (*table[4])(struct kvm_vcpu *, unsigned int)");
         let constant = t.add(TypeNode::Const(none));
         assert_eq!(t.declared(constant, "stop"), "void (* const stop)(void)");
         let to_pointer = t.add(TypeNode::Pointer(none));
         assert_eq!(t.declared(to_pointer, "stop"), "void (**stop)(void)");
         let returns = t.function_pointer(Some(none), &[int]);
-        assert_eq!(
-            t.declared(returns, "get_stop"),
-            "void (*(*get_stop)(int))(void)"
-        );
+        assert_eq!(t.declared(returns, "get_stop"), "void (*(*get_stop)(int))(void)");
         let takes = t.function_pointer(None, &[none]);
         assert_eq!(t.declared(takes, "on"), "void (*on)(void (*)(void))");
         let mut named = t.node(get).unwrap();
@@ -528,10 +452,7 @@ mod tests {
                 params[0].0 = Some(Cow::Borrowed(b"vcpu"));
             }
         }
-        assert_eq!(
-            t.declared(get, "get"),
-            "int (*get)(struct kvm_vcpu *, unsigned int)"
-        );
+        assert_eq!(t.declared(get, "get"), "int (*get)(struct kvm_vcpu *, unsigned int)");
     }
 
     #[test]
@@ -543,17 +464,11 @@ mod tests {
             t.prototype(kick, "kvm_vcpu_kick", &["vcpu"]),
             "void kvm_vcpu_kick(struct kvm_vcpu *vcpu);"
         );
-        assert_eq!(
-            t.prototype(kick, "kvm_vcpu_kick", &[""]),
-            "void kvm_vcpu_kick(struct kvm_vcpu *);"
-        );
+        assert_eq!(t.prototype(kick, "kvm_vcpu_kick", &[""]), "void kvm_vcpu_kick(struct kvm_vcpu *);");
         let none = t.function(Some(int), &[], false);
         assert_eq!(t.prototype(none, "foo", &[]), "int foo(void);");
         let find = t.function(Some(vcpu), &[int], true);
-        assert_eq!(
-            t.prototype(find, "find", &["first"]),
-            "struct kvm_vcpu *find(int first, ...);"
-        );
+        assert_eq!(t.prototype(find, "find", &["first"]), "struct kvm_vcpu *find(int first, ...);");
         let bare = t.function(Some(int), &[], true);
         assert_eq!(t.prototype(bare, "foo", &[]), "int foo(...);");
         let handler = t.function_pointer(None, &[int]);
@@ -568,19 +483,14 @@ mod tests {
         assert_eq!(t.prototype(pairs, "pairs", &[]), "int (*pairs(void))[2];");
         let constant = t.add(TypeNode::Const(vcpu));
         let odd = t.function(Some(constant), &[], false);
-        assert_eq!(
-            t.prototype(odd, "odd", &[]),
-            "struct kvm_vcpu * const odd(void);"
-        );
+        assert_eq!(t.prototype(odd, "odd", &[]), "struct kvm_vcpu * const odd(void);");
         assert!(prototype(&t, &TypeNode::Void, "x", &mut String::new()).is_err());
     }
 
     #[test]
     fn names_may_be_any_bytes() {
         let mut t = types();
-        let odd = t.add(TypeNode::Named {
-            text: Cow::Borrowed(b"struct \xc3\xa9\xff"),
-        });
+        let odd = t.add(TypeNode::Named { text: Cow::Borrowed(b"struct \xc3\xa9\xff") });
         assert_eq!(t.declared(odd, "x"), "struct \u{e9}\\xff x");
     }
 
@@ -589,19 +499,11 @@ mod tests {
         let mut t = types();
         t.add(TypeNode::Pointer(0));
         t.add(TypeNode::Const(1));
-        t.add(TypeNode::Function {
-            ret: None,
-            params: vec![(None, 3)],
-            variadic: false,
-        });
+        t.add(TypeNode::Function { ret: None, params: vec![(None, 3)], variadic: false });
         t.add(TypeNode::Pointer(2));
         // each level doubles the text
         for id in 5..200 {
-            t.add(TypeNode::Function {
-                ret: None,
-                params: vec![(None, id); 40],
-                variadic: false,
-            });
+            t.add(TypeNode::Function { ret: None, params: vec![(None, id); 40], variadic: false });
         }
         for id in [0, 1, 3, 4, 199, 10_000] {
             let error = declare(&t, Some(id), None, &mut String::new()).unwrap_err();

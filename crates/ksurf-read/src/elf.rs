@@ -127,12 +127,7 @@ impl Words {
     fn bytes<const N: usize>(self, data: &[u8], at: usize, what: &'static str) -> Result<[u8; N]> {
         match at.checked_add(N).and_then(|end| data.get(at..end)) {
             Some(bytes) => Ok(bytes.try_into().expect("N bytes")),
-            None => Err(Error::truncated(
-                what,
-                at as u64,
-                N as u64,
-                data.len().saturating_sub(at) as u64,
-            )),
+            None => Err(Error::truncated(what, at as u64, N as u64, data.len().saturating_sub(at) as u64)),
         }
     }
 
@@ -262,25 +257,45 @@ impl Image {
         let (words, data) = (self.words(), &self.data);
         let what = "ELF header";
         let (table, entry, count, names) = if self.class64 {
-            (words.u64(data, 40, what)?, words.u16(data, 58, what)?, words.u16(data, 60, what)?, words.u16(data, 62, what)?)
+            (
+                words.u64(data, 40, what)?,
+                words.u16(data, 58, what)?,
+                words.u16(data, 60, what)?,
+                words.u16(data, 62, what)?,
+            )
         } else {
-            (u64::from(words.u32(data, 32, what)?), words.u16(data, 46, what)?, words.u16(data, 48, what)?, words.u16(data, 50, what)?)
+            (
+                u64::from(words.u32(data, 32, what)?),
+                words.u16(data, 46, what)?,
+                words.u16(data, 48, what)?,
+                words.u16(data, 50, what)?,
+            )
         };
         let least = if self.class64 { 64 } else { 40 };
         if table == 0 {
             return Err(Error::not_a_kernel("ELF file without a section header table"));
         }
         if usize::from(entry) < least {
-            return Err(Error::corrupt(what, 0, format!("section header size {entry}, at least {least} expected")));
+            return Err(Error::corrupt(
+                what,
+                0,
+                format!("section header size {entry}, at least {least} expected"),
+            ));
         }
-        let table = usize::try_from(table).map_err(|_| Error::truncated("section header table", table, least as u64, 0))?;
+        let table = usize::try_from(table)
+            .map_err(|_| Error::truncated("section header table", table, least as u64, 0))?;
         let first = raw_section(words, data, table)?;
         let count = if count == 0 { first.size as usize } else { usize::from(count) };
         let names = if usize::from(names) == SHN_XINDEX { first.link } else { usize::from(names) };
         let needed = count.saturating_mul(usize::from(entry));
         let available = data.len().saturating_sub(table);
         if needed > available {
-            return Err(Error::truncated("section header table", table as u64, needed as u64, available as u64));
+            return Err(Error::truncated(
+                "section header table",
+                table as u64,
+                needed as u64,
+                available as u64,
+            ));
         }
         let mut sections = Vec::with_capacity(count);
         let mut name_offsets = Vec::with_capacity(count);
@@ -319,7 +334,13 @@ impl Image {
         }
         let table = match sections.get(names) {
             Some(Section { bytes: Bytes::InFile(range), .. }) => &data[range.clone()],
-            _ => return Err(Error::corrupt("ELF header", 0, format!("section name table {names} of {count} sections"))),
+            _ => {
+                return Err(Error::corrupt(
+                    "ELF header",
+                    0,
+                    format!("section name table {names} of {count} sections"),
+                ))
+            }
         };
         for (section, offset) in sections.iter_mut().zip(name_offsets) {
             section.name = text(c_string(table, offset).unwrap_or_default());
@@ -354,7 +375,11 @@ impl Image {
             let (kind, size, body) = if section.flags & SHF_COMPRESSED != 0 {
                 let header = if words.class64 { 24 } else { 12 };
                 let what = "compressed section header";
-                let size = if words.class64 { words.u64(raw, 8, what)? } else { u64::from(words.u32(raw, 4, what)?) };
+                let size = if words.class64 {
+                    words.u64(raw, 8, what)?
+                } else {
+                    u64::from(words.u32(raw, 4, what)?)
+                };
                 let kind = words.u32(raw, 0, what)?;
                 (kind, size, raw.get(header..).unwrap_or_default())
             } else if section.name.starts_with(".zdebug_") && raw.starts_with(b"ZLIB") && raw.len() >= 12 {
@@ -371,9 +396,16 @@ impl Image {
                 2 => zstd::Decoder::new(body).and_then(|decoder| decoder.take(size).read_to_end(&mut out)),
                 other => return Err(Error::unsupported("section compression", other)),
             };
-            outcome.map_err(|e| Error::corrupt(format!("compressed section {}", section.name), at, e.to_string()))?;
+            outcome.map_err(|e| {
+                Error::corrupt(format!("compressed section {}", section.name), at, e.to_string())
+            })?;
             if (out.len() as u64) < size {
-                return Err(Error::truncated(format!("compressed section {}", section.name), at, size, out.len() as u64));
+                return Err(Error::truncated(
+                    format!("compressed section {}", section.name),
+                    at,
+                    size,
+                    out.len() as u64,
+                ));
             }
             if let Some(rest) = section.name.strip_prefix(".zdebug_") {
                 section.name = format!(".debug_{rest}");
@@ -416,9 +448,11 @@ impl Image {
         self.sections.iter().filter(|s| s.kind == SHT_NOTE || s.name == ".notes").find_map(|section| {
             let notes = self.section_bytes(section);
             let mut at = 0usize;
-            while let (Ok(name), Ok(size), Ok(kind)) =
-                (words.u32(notes, at, "note"), words.u32(notes, at + 4, "note"), words.u32(notes, at + 8, "note"))
-            {
+            while let (Ok(name), Ok(size), Ok(kind)) = (
+                words.u32(notes, at, "note"),
+                words.u32(notes, at + 4, "note"),
+                words.u32(notes, at + 8, "note"),
+            ) {
                 let name_end = at.checked_add(12)?.checked_add(name as usize)?;
                 let start = name_end.checked_next_multiple_of(4)?;
                 let end = start.checked_add(size as usize)?;
@@ -445,15 +479,17 @@ impl Image {
             return magic.split(' ').next().map(str::to_owned);
         }
         const BANNER: &[u8] = b"Linux version ";
-        [".rodata", ".init.rodata", ".rodata.str1.1", ".data", ".head.text", ".text", ".init.data"].iter().find_map(|name| {
-            let bytes = self.bytes(name);
-            memchr::memmem::find_iter(bytes, BANNER).find_map(|at| {
-                let rest = &bytes[at + BANNER.len()..];
-                let end = rest.iter().take(128).position(|&b| b == b' ')?;
-                let release = std::str::from_utf8(&rest[..end]).ok()?;
-                release.starts_with(|c: char| c.is_ascii_digit()).then(|| release.to_owned())
+        [".rodata", ".init.rodata", ".rodata.str1.1", ".data", ".head.text", ".text", ".init.data"]
+            .iter()
+            .find_map(|name| {
+                let bytes = self.bytes(name);
+                memchr::memmem::find_iter(bytes, BANNER).find_map(|at| {
+                    let rest = &bytes[at + BANNER.len()..];
+                    let end = rest.iter().take(128).position(|&b| b == b' ')?;
+                    let release = std::str::from_utf8(&rest[..end]).ok()?;
+                    release.starts_with(|c: char| c.is_ascii_digit()).then(|| release.to_owned())
+                })
             })
-        })
     }
 
     /// Symbols that name code: `STT_FUNC` and `STT_GNU_IFUNC`, and untyped ones of other than local binding
@@ -565,7 +601,11 @@ impl Image {
                 }
                 let overlap = source.start < range.end && range.start < source.end;
                 if overlap {
-                    return Err(Error::corrupt("relocation section", source.start as u64, "it overlaps the section that it relocates"));
+                    return Err(Error::corrupt(
+                        "relocation section",
+                        source.start as u64,
+                        "it overlaps the section that it relocates",
+                    ));
                 }
                 let (relocations, data) = if source.start >= range.end {
                     let (low, high) = self.data.split_at_mut(source.start);
@@ -650,7 +690,12 @@ impl<'a> Symbols<'a> {
     fn get(&self, index: usize) -> Result<RawSymbol> {
         let (words, data, at, what) = (self.words, self.data, index * self.entry, "symbol");
         let (info, section, value, size) = if words.class64 {
-            (data[at + 4], words.u16(data, at + 6, what)?, words.u64(data, at + 8, what)?, words.u64(data, at + 16, what)?)
+            (
+                data[at + 4],
+                words.u16(data, at + 6, what)?,
+                words.u64(data, at + 8, what)?,
+                words.u64(data, at + 16, what)?,
+            )
         } else {
             let (value, size) = (words.u32(data, at + 4, what)?, words.u32(data, at + 8, what)?);
             (data[at + 12], words.u16(data, at + 14, what)?, u64::from(value), u64::from(size))
@@ -757,12 +802,14 @@ fn apply(
             ((info >> 32) as usize, (info & 0xffff_ffff) as u32)
         };
         if kind != last.0 {
-            let found = patch(machine, kind)
-                .ok_or_else(|| Error::unsupported("relocation type", format!("{kind} of machine {machine}")))?;
+            let found = patch(machine, kind).ok_or_else(|| {
+                Error::unsupported("relocation type", format!("{kind} of machine {machine}"))
+            })?;
             last = (kind, found);
         }
         let wrong = |reason: String| Error::corrupt(what, (number * entry) as u64, reason);
-        let value = *values.get(symbol).ok_or_else(|| wrong(format!("symbol {symbol} of {}", values.len())))?;
+        let value =
+            *values.get(symbol).ok_or_else(|| wrong(format!("symbol {symbol} of {}", values.len())))?;
         let addend = if with_addend { words.word(relocation, 2 * word, what)? } else { 0 };
         let addend = if words.class64 || !with_addend { addend } else { addend as u32 as i32 as u64 };
         let value = value.wrapping_add(addend);

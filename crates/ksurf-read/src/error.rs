@@ -20,18 +20,9 @@ pub enum Error {
     /// The operating system refused `op` (`"open"`, `"read"`, `"map"`).
     Io { op: &'static str, source: io::Error },
     /// The input ends inside `what`, which starts at `offset`.
-    Truncated {
-        what: Text,
-        offset: u64,
-        needed: u64,
-        available: u64,
-    },
+    Truncated { what: Text, offset: u64, needed: u64, available: u64 },
     /// What stands at `offset` contradicts the format of `what`.
-    Corrupt {
-        what: Text,
-        offset: u64,
-        reason: Text,
-    },
+    Corrupt { what: Text, offset: u64, reason: Text },
     /// The format allows `value` for `what`, or a later version of it may; this reader does not know it.
     Unsupported { what: Text, value: Text },
     /// A readable file, but no kernel image, module or kernel package.
@@ -48,54 +39,32 @@ impl Error {
     /// [`Error::Io`] as a function of the source, for `map_err`. An error of ours that went through a reader
     /// of `std` comes out as it went in.
     pub fn io(op: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |source| {
-            source
-                .downcast()
-                .unwrap_or_else(|source| Error::Io { op, source })
-        }
+        move |source| source.downcast().unwrap_or_else(|source| Error::Io { op, source })
     }
 
     /// `what` starts at `offset` and needs `needed` bytes, of which only `available` are there.
     pub fn truncated(what: impl Into<Text>, offset: u64, needed: u64, available: u64) -> Error {
-        Error::Truncated {
-            what: what.into(),
-            offset,
-            needed,
-            available,
-        }
+        Error::Truncated { what: what.into(), offset, needed, available }
     }
 
     /// The bytes of `what` at `offset` make no sense, for `reason`.
     pub fn corrupt(what: impl Into<Text>, offset: u64, reason: impl Into<Text>) -> Error {
-        Error::Corrupt {
-            what: what.into(),
-            offset,
-            reason: reason.into(),
-        }
+        Error::Corrupt { what: what.into(), offset, reason: reason.into() }
     }
 
     /// `value` is a kind of `what` that this reader does not know.
     pub fn unsupported(what: impl Into<Text>, value: impl Display) -> Error {
-        Error::Unsupported {
-            what: what.into(),
-            value: value.to_string().into(),
-        }
+        Error::Unsupported { what: what.into(), value: value.to_string().into() }
     }
 
     /// Not something of a kernel, for `reason`.
     pub fn not_a_kernel(reason: impl Into<Text>) -> Error {
-        Error::NotAKernel {
-            reason: reason.into(),
-        }
+        Error::NotAKernel { reason: reason.into() }
     }
 
     /// `what` has, or claims, more than `limit` bytes.
     pub fn too_large(what: impl Into<Text>, size: u64, limit: u64) -> Error {
-        Error::TooLarge {
-            what: what.into(),
-            size,
-            limit,
-        }
+        Error::TooLarge { what: what.into(), size, limit }
     }
 
     /// The error itself, without the places around it.
@@ -166,10 +135,7 @@ impl At for Error {
         if self.is_cancelled() {
             return self;
         }
-        Error::Located {
-            place: one_line(&place.to_string()),
-            source: Box::new(self),
-        }
+        Error::Located { place: one_line(&place.to_string()), source: Box::new(self) }
     }
 }
 
@@ -184,15 +150,7 @@ fn one_line(name: &str) -> String {
     if !name.contains(char::is_control) {
         return name.to_owned();
     }
-    name.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -207,24 +165,15 @@ mod tests {
             error.to_string(),
             "linux.deb: data.tar.xz: truncated: tar header at offset 0x200 needs 512 bytes, 7 are there"
         );
-        assert!(matches!(
-            error.root(),
-            Error::Truncated { available: 7, .. }
-        ));
+        assert!(matches!(error.root(), Error::Truncated { available: 7, .. }));
     }
 
     #[test]
     fn an_error_survives_a_reader_of_std() {
         let through = io::Error::from(Error::not_a_kernel("no ELF header"));
-        assert!(matches!(
-            Error::io("read")(through),
-            Error::NotAKernel { .. }
-        ));
+        assert!(matches!(Error::io("read")(through), Error::NotAKernel { .. }));
         let foreign = io::Error::from(io::ErrorKind::NotFound);
-        assert!(matches!(
-            Error::io("open")(foreign),
-            Error::Io { op: "open", .. }
-        ));
+        assert!(matches!(Error::io("open")(foreign), Error::Io { op: "open", .. }));
     }
 
     #[test]

@@ -94,7 +94,12 @@ pub fn package(path: &Path, threads: usize, progress: &Progress) -> Result<Extra
 }
 
 /// Reads image files: a vmlinux, and modules (plain or compressed).
-pub fn files(vmlinux: Option<&Path>, modules: &[PathBuf], threads: usize, progress: &Progress) -> Result<Extraction> {
+pub fn files(
+    vmlinux: Option<&Path>,
+    modules: &[PathBuf],
+    threads: usize,
+    progress: &Progress,
+) -> Result<Extraction> {
     let all: Vec<&Path> = vmlinux.into_iter().chain(modules.iter().map(PathBuf::as_path)).collect();
     let sizes: Vec<u64> = all.iter().map(|p| p.metadata().map_or(0, |m| m.len())).collect();
     progress.counters.bytes_total.store(sizes.iter().sum(), Ordering::Relaxed);
@@ -173,7 +178,8 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
     }
     for (name, mut list) in by_image {
         list.retain(|s| !s.name.starts_with("__pfx_") && !s.name.starts_with("__cfi_"));
-        let rows = images.entry(name.clone()).or_insert_with(|| ImageRows::empty(&name, &place, Evidence::Symtab));
+        let rows =
+            images.entry(name.clone()).or_insert_with(|| ImageRows::empty(&name, &place, Evidence::Symtab));
         rows.add_symbols(list, &FxHashMap::default());
     }
     if images.is_empty() {
@@ -273,7 +279,9 @@ impl<'s> Workers<'_, 's> {
         }
         if results.images.is_empty() {
             return Err(match results.unreadable.into_iter().next() {
-                Some(first) => Error::not_a_kernel(format!("no readable image; {}: {}", first.path, first.reason)),
+                Some(first) => {
+                    Error::not_a_kernel(format!("no readable image; {}: {}", first.path, first.reason))
+                }
                 None => Error::not_a_kernel("it holds no vmlinux and no modules"),
             });
         }
@@ -303,6 +311,8 @@ impl<'s> Workers<'_, 's> {
 
     fn submit(&self, source: Source, path: String, size: usize) {
         let (progress, results, in_flight) = (self.progress, self.results, self.in_flight);
+        // A package may hold other ELF files; a file that a person named is meant.
+        let member = matches!(source, Source::Bytes(_));
         self.scope.spawn(move |_| {
             let cancelled = &progress.counters.cancelled;
             let outcome = source.open().and_then(|buffer| image::read(buffer, &path, cancelled));
@@ -315,7 +325,11 @@ impl<'s> Workers<'_, 's> {
                     results.images.push(*rows);
                 }
                 Ok(Outcome::NeedsBase(buffer)) => results.waiting.push((buffer, path)),
-                Ok(Outcome::Other) => {}
+                Ok(Outcome::Other) if member => {}
+                Ok(Outcome::Other) => {
+                    let error = Error::not_a_kernel("an ELF file, but neither a vmlinux nor a kernel module");
+                    results.unreadable.push(unreadable(path, &error));
+                }
                 Err(error) if error.is_cancelled() => results.error = Some(error),
                 Err(error) => results.unreadable.push(unreadable(path, &error)),
             }

@@ -121,8 +121,11 @@ pub fn kind_of(image: &Image) -> Option<&'static str> {
     if image.kind == ET_REL {
         return (section(".gnu.linkonce.this_module") || section(".modinfo")).then_some("module");
     }
-    (section("__ksymtab") || section("__ksymtab_strings") || section(".init.text") || image.release().is_some())
-        .then_some("vmlinux")
+    (section("__ksymtab")
+        || section("__ksymtab_strings")
+        || section(".init.text")
+        || image.release().is_some())
+    .then_some("vmlinux")
 }
 
 /// The name of a module from its file name: `drivers/net/veth-x.ko.xz` is `veth_x`.
@@ -222,7 +225,7 @@ impl ImageRows {
                 decl_line: None,
                 external: None,
                 declared_inline: None,
-                prototype: Some(function.prototype),
+                prototype: function.prototype.ok(),
                 defined: true,
             });
             // BTF lists only functions that have code of their own.
@@ -243,7 +246,10 @@ impl ImageRows {
     pub fn add_symbols(&mut self, symbols: Vec<PlacedSymbol>, by_place: &FxHashMap<u64, Vec<u32>>) {
         let mut by_name: FxHashMap<String, Vec<u32>> = FxHashMap::default();
         for (index, function) in self.functions.iter().enumerate().filter(|(_, f)| f.defined) {
-            by_name.entry(function.linkage_name.clone().unwrap_or_else(|| function.name.clone())).or_default().push(index as u32);
+            by_name
+                .entry(function.linkage_name.clone().unwrap_or_else(|| function.name.clone()))
+                .or_default()
+                .push(index as u32);
         }
         let mut instances_of: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for (index, instance) in self.instances.iter().enumerate() {
@@ -262,7 +268,9 @@ impl ImageRows {
             let function = instance
                 .map(|i| self.instances[i as usize].function)
                 .filter(|f| named.contains(f))
-                .or_else(|| named.iter().copied().find(|&f| self.functions[f as usize].external == Some(external)))
+                .or_else(|| {
+                    named.iter().copied().find(|&f| self.functions[f as usize].external == Some(external))
+                })
                 .or_else(|| named.first().copied());
             let function = match function {
                 Some(function) => function,
@@ -370,7 +378,9 @@ impl<'i> Builder<'i> {
         if self.image.kind != ET_REL {
             return Place { section: None, address };
         }
-        let Some((section, offset)) = self.image.place(address) else { return Place { section: None, address } };
+        let Some((section, offset)) = self.image.place(address) else {
+            return Place { section: None, address };
+        };
         let number = match self.section_numbers.get(&section.name) {
             Some(&number) => number,
             None => {
@@ -591,7 +601,12 @@ impl<'i> Builder<'i> {
         }
     }
 
-    fn prototypes(&mut self, sections: &Sections<'_>, units: &[Unit<'_>], origins: &[(u32, usize)]) -> Result<()> {
+    fn prototypes(
+        &mut self,
+        sections: &Sections<'_>,
+        units: &[Unit<'_>],
+        origins: &[(u32, usize)],
+    ) -> Result<()> {
         let mut runs: Vec<&[(u32, usize)]> = Vec::new();
         // Functions are numbered as the units are read, so those of one unit stand together.
         runs.extend(origins.chunk_by(|a, b| a.0 == b.0));

@@ -29,27 +29,20 @@ impl Symbol<'_> {
 /// The symbols of a list, in its order. A line that is none is an error, and the lines after it follow.
 pub fn parse(text: &[u8]) -> impl Iterator<Item = Result<Symbol<'_>>> {
     let mut offset = 0;
-    text.split_inclusive(|&byte| byte == b'\n')
-        .filter_map(move |line| {
-            let start = offset;
-            offset += line.len() as u64;
-            let line = line.trim_ascii();
-            (!line.is_empty()).then(|| symbol(line).ok_or_else(|| malformed(start)))
-        })
+    text.split_inclusive(|&byte| byte == b'\n').filter_map(move |line| {
+        let start = offset;
+        offset += line.len() as u64;
+        let line = line.trim_ascii();
+        (!line.is_empty()).then(|| symbol(line).ok_or_else(|| malformed(start)))
+    })
 }
 
 fn malformed(offset: u64) -> Error {
-    Error::corrupt(
-        "kallsyms line",
-        offset,
-        "it is not \"ADDRESS LETTER NAME [MODULE]\"",
-    )
+    Error::corrupt("kallsyms line", offset, "it is not \"ADDRESS LETTER NAME [MODULE]\"")
 }
 
 fn symbol(line: &[u8]) -> Option<Symbol<'_>> {
-    let mut words = line
-        .split(|byte| byte.is_ascii_whitespace())
-        .filter(|word| !word.is_empty());
+    let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let address = std::str::from_utf8(words.next()?).ok()?;
     let address = u64::from_str_radix(address, 16).ok()?;
     let &[kind] = words.next()? else { return None };
@@ -84,23 +77,13 @@ mod tests {
         assert_eq!((symbols[1].address, symbols[1].code_bind()), (None, None));
         assert_eq!(symbols[2].module, Some(&b"kvm"[..]));
         assert_eq!(symbols[2].code_bind(), Some("STB_LOCAL"));
-        assert_eq!(
-            (symbols[3].name, symbols[3].code_bind()),
-            (&b"weak.cold"[..], Some("STB_WEAK"))
-        );
+        assert_eq!((symbols[3].name, symbols[3].code_bind()), (&b"weak.cold"[..], Some("STB_WEAK")));
     }
 
     #[test]
     fn a_bad_line_is_named_and_the_rest_is_read() {
-        for bad in [
-            "x T a",
-            "1 TT a",
-            "1 T",
-            "1 T a kvm",
-            "1 T a [kvm] b",
-            "1 - a",
-            "11111111111111111 T a",
-        ] {
+        for bad in ["x T a", "1 TT a", "1 T", "1 T a kvm", "1 T a [kvm] b", "1 - a", "11111111111111111 T a"]
+        {
             let text = format!("1 T first\n{bad}\n\n2 T last\n");
             let lines: Vec<_> = parse(text.as_bytes()).collect();
             assert_eq!(lines.len(), 3, "{bad}");

@@ -106,12 +106,14 @@ pub fn join(mut images: Vec<ImageRows>) -> Kernel {
     images.sort_by(|a, b| (a.name != "vmlinux", &a.path).cmp(&(b.name != "vmlinux", &b.path)));
     let mut paths = Numbered::default();
     let mut sections = Numbered::default();
-    let image_paths: Vec<Vec<u32>> = images.iter().map(|i| i.paths.iter().map(|p| paths.add(p)).collect()).collect();
+    let image_paths: Vec<Vec<u32>> =
+        images.iter().map(|i| i.paths.iter().map(|p| paths.add(p)).collect()).collect();
     let image_sections: Vec<Vec<u32>> =
         images.iter().map(|i| i.sections.iter().map(|s| sections.add(s)).collect()).collect();
 
     let (functions, function_numbers) = join_functions(&mut images, &image_paths, &paths.strings);
-    let (instances, instance_numbers, unit_starts) = join_instances(&images, &function_numbers, &image_sections);
+    let (instances, instance_numbers, unit_starts) =
+        join_instances(&images, &function_numbers, &image_sections);
     let mut kernel = Kernel { functions, instances, ..Kernel::default() };
     kernel.call_sites = join_sites(&images, &function_numbers, &instance_numbers, &image_paths);
     kernel.symbols = join_symbols(&mut images, &function_numbers, &instance_numbers, &image_sections);

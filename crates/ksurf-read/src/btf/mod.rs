@@ -64,25 +64,16 @@ impl<'a> Btf<'a> {
             offsets: Vec::new(),
             base,
             first_id: base.map_or(1, Btf::end_id),
-            first_string: base.map_or(0, |base| {
-                base.first_string.saturating_add(base.strings.len() as u32)
-            }),
+            first_string: base.map_or(0, |base| base.first_string.saturating_add(base.strings.len() as u32)),
             layouts: Layout::KNOWN.to_vec(),
             incomplete: None,
         };
         if base.is_some_and(|base| base.big_endian != btf.big_endian) {
-            return Err(Error::corrupt(
-                "BTF header",
-                0,
-                "its byte order is not that of its base",
-            ));
+            return Err(Error::corrupt("BTF header", 0, "its byte order is not that of its base"));
         }
         let layouts = section(data, header.size, header.layouts, "BTF layouts")?;
         for layout in layouts.chunks_exact(LAYOUT_SIZE).skip(Layout::KNOWN.len()) {
-            btf.layouts.push(Layout {
-                fixed: layout[0],
-                element: layout[1],
-            });
+            btf.layouts.push(Layout { fixed: layout[0], element: layout[1] });
         }
         btf.index((header.size + header.types.0) as u64)?;
         Ok(btf)
@@ -108,11 +99,7 @@ impl<'a> Btf<'a> {
         let Some(index) = id.checked_sub(self.first_id) else {
             return match self.base {
                 Some(base) if id > 0 => base.get(id),
-                _ => Err(Error::corrupt(
-                    "BTF type",
-                    id.into(),
-                    "void is used as a type",
-                )),
+                _ => Err(Error::corrupt("BTF type", id.into(), "void is used as a type")),
             };
         };
         let index = index as usize;
@@ -121,10 +108,7 @@ impl<'a> Btf<'a> {
             return Err(Error::corrupt("BTF", 0, reason));
         };
         // the index was made such that a type ends where the next one starts
-        let end = self
-            .offsets
-            .get(index + 1)
-            .map_or(self.end_of_types(), |&next| next as usize);
+        let end = self.offsets.get(index + 1).map_or(self.end_of_types(), |&next| next as usize);
         Type::decode(self, &self.types[start as usize..end])
     }
 
@@ -135,12 +119,9 @@ impl<'a> Btf<'a> {
 
     /// The own functions, in the order of their ids.
     pub fn functions<'b>(&'b self) -> impl Iterator<Item = Result<Function<'b>>> + 'b {
-        let is_func =
-            |start: u32| Info::new(self.u32(self.types, start as usize + 4)).kind == BTF_KIND_FUNC;
+        let is_func = |start: u32| Info::new(self.u32(self.types, start as usize + 4)).kind == BTF_KIND_FUNC;
         let starts = self.offsets.iter().zip(self.first_id..);
-        starts
-            .filter(move |(&start, _)| is_func(start))
-            .map(|(_, id)| self.function(id))
+        starts.filter(move |(&start, _)| is_func(start)).map(|(_, id)| self.function(id))
     }
 
     fn function(&self, id: u32) -> Result<Function<'_>> {
@@ -155,12 +136,7 @@ impl<'a> Btf<'a> {
             .node(prototype.into())
             .and_then(|function| ctype::prototype(self, &function, &called, &mut text))
             .map(|()| text);
-        Ok(Function {
-            id,
-            name,
-            linkage,
-            prototype,
-        })
+        Ok(Function { id, name, linkage, prototype })
     }
 
     /// The string at an offset, of the base too.
@@ -175,11 +151,7 @@ impl<'a> Btf<'a> {
         match memchr::memchr(0, tail) {
             Some(end) => Ok(&tail[..end]),
             None if offset == 0 => Ok(&[]),
-            None => Err(Error::corrupt(
-                "BTF strings",
-                offset.into(),
-                "a name lies outside of them",
-            )),
+            None => Err(Error::corrupt("BTF strings", offset.into(), "a name lies outside of them")),
         }
     }
 
@@ -190,27 +162,15 @@ impl<'a> Btf<'a> {
             let available = self.types.len() - at;
             let offset = place + at as u64;
             if available < TYPE_SIZE {
-                return Err(Error::truncated(
-                    "BTF type",
-                    offset,
-                    TYPE_SIZE as u64,
-                    available as u64,
-                ));
+                return Err(Error::truncated("BTF type", offset, TYPE_SIZE as u64, available as u64));
             }
             let info = Info::new(self.u32(self.types, at + 4));
-            let Some(&layout) = self
-                .layouts
-                .get(usize::from(info.kind))
-                .filter(|_| info.kind != 0)
-            else {
+            let Some(&layout) = self.layouts.get(usize::from(info.kind)).filter(|_| info.kind != 0) else {
                 self.incomplete = Some(types::unknown(info.kind));
                 break;
             };
-            let elements = if layout.element == 0 {
-                0
-            } else {
-                u64::from(layout.element) * u64::from(info.vlen)
-            };
+            let elements =
+                if layout.element == 0 { 0 } else { u64::from(layout.element) * u64::from(info.vlen) };
             let size = TYPE_SIZE as u64 + u64::from(layout.fixed) + elements;
             if size > available as u64 {
                 return Err(Error::truncated("BTF type", offset, size, available as u64));
@@ -238,8 +198,7 @@ impl<'a> Btf<'a> {
 
 impl TypeGraph for Btf<'_> {
     fn node(&self, id: u64) -> Result<TypeNode<'_>> {
-        let mut id =
-            u32::try_from(id).map_err(|_| Error::corrupt("BTF type", id, "no id is that large"))?;
+        let mut id = u32::try_from(id).map_err(|_| Error::corrupt("BTF type", id, "no id is that large"))?;
         for _ in 0..TAG_LIMIT {
             if id == 0 {
                 return Ok(TypeNode::Void);
@@ -259,46 +218,25 @@ impl TypeGraph for Btf<'_> {
                 Kind::Const { of } => TypeNode::Const(of.into()),
                 Kind::Volatile { of } => TypeNode::Volatile(of.into()),
                 Kind::Restrict { of } => TypeNode::Restrict(of.into()),
-                Kind::Array { element, count, .. } => TypeNode::Array {
-                    element: element.into(),
-                    count: Some(count.into()),
-                },
+                Kind::Array { element, count, .. } => {
+                    TypeNode::Array { element: element.into(), count: Some(count.into()) }
+                }
                 Kind::FuncProto { ret, params } => {
                     let mut list = Vec::with_capacity(params.len());
                     for param in params.iter() {
                         let Param { name, type_id } = param?;
-                        list.push((
-                            (!name.is_empty()).then_some(Cow::Borrowed(name)),
-                            u64::from(type_id),
-                        ));
+                        list.push(((!name.is_empty()).then_some(Cow::Borrowed(name)), u64::from(type_id)));
                     }
-                    let variadic = list
-                        .pop_if(|(name, type_id)| name.is_none() && *type_id == 0)
-                        .is_some();
-                    TypeNode::Function {
-                        ret: Some(ret.into()),
-                        params: list,
-                        variadic,
-                    }
+                    let variadic = list.pop_if(|(name, type_id)| name.is_none() && *type_id == 0).is_some();
+                    TypeNode::Function { ret: Some(ret.into()), params: list, variadic }
                 }
                 Kind::Unknown { kind } => return Err(types::unknown(kind)),
-                Kind::Func { .. }
-                | Kind::Var { .. }
-                | Kind::Datasec { .. }
-                | Kind::DeclTag { .. } => {
-                    return Err(Error::corrupt(
-                        "BTF",
-                        0,
-                        format!("{id} is used as a type and is none"),
-                    ));
+                Kind::Func { .. } | Kind::Var { .. } | Kind::Datasec { .. } | Kind::DeclTag { .. } => {
+                    return Err(Error::corrupt("BTF", 0, format!("{id} is used as a type and is none")));
                 }
             });
         }
-        Err(Error::corrupt(
-            "BTF",
-            0,
-            format!("the tags of type {id} have no end"),
-        ))
+        Err(Error::corrupt("BTF", 0, format!("the tags of type {id} have no end")))
     }
 }
 
@@ -323,23 +261,12 @@ struct Header {
 impl Header {
     fn parse(data: &[u8]) -> Result<Header> {
         if data.len() < HEADER_SIZE {
-            return Err(Error::truncated(
-                "BTF header",
-                0,
-                HEADER_SIZE as u64,
-                data.len() as u64,
-            ));
+            return Err(Error::truncated("BTF header", 0, HEADER_SIZE as u64, data.len() as u64));
         }
         let big_endian = match u16::from_le_bytes([data[0], data[1]]) {
             BTF_MAGIC => false,
             magic if magic == BTF_MAGIC.swap_bytes() => true,
-            magic => {
-                return Err(Error::corrupt(
-                    "BTF header",
-                    0,
-                    format!("its magic number is {magic:#x}"),
-                ))
-            }
+            magic => return Err(Error::corrupt("BTF header", 0, format!("its magic number is {magic:#x}"))),
         };
         if data[2] != BTF_VERSION {
             return Err(Error::unsupported("BTF version", data[2]));
@@ -347,19 +274,10 @@ impl Header {
         let word = |at| read_u32(data, at, big_endian) as usize;
         let size = word(4);
         if size < HEADER_SIZE {
-            return Err(Error::corrupt(
-                "BTF header",
-                4,
-                format!("it has {size} bytes"),
-            ));
+            return Err(Error::corrupt("BTF header", 4, format!("it has {size} bytes")));
         }
         if size > data.len() {
-            return Err(Error::truncated(
-                "BTF header",
-                0,
-                size as u64,
-                data.len() as u64,
-            ));
+            return Err(Error::truncated("BTF header", 0, size as u64, data.len() as u64));
         }
         let has_layouts = size >= HEADER_SIZE_WITH_LAYOUT;
         Ok(Header {
@@ -367,11 +285,7 @@ impl Header {
             size,
             types: (word(8), word(12)),
             strings: (word(16), word(20)),
-            layouts: if has_layouts {
-                (word(24), word(28))
-            } else {
-                (0, 0)
-            },
+            layouts: if has_layouts { (word(24), word(28)) } else { (0, 0) },
         })
     }
 }
@@ -385,12 +299,7 @@ fn section<'a>(
     let start = header.saturating_add(offset);
     let available = data.len().saturating_sub(start);
     if size > available {
-        return Err(Error::truncated(
-            what,
-            start as u64,
-            size as u64,
-            available as u64,
-        ));
+        return Err(Error::truncated(what, start as u64, size as u64, available as u64));
     }
     Ok(data.get(start..start + size).unwrap_or_default())
 }

@@ -41,11 +41,7 @@ impl Encoder {
     }
 
     fn bytes(&self, words: &[u32]) -> Vec<u8> {
-        let order = if self.big_endian {
-            u32::to_be_bytes
-        } else {
-            u32::to_le_bytes
-        };
+        let order = if self.big_endian { u32::to_be_bytes } else { u32::to_le_bytes };
         words.iter().flat_map(|&word| order(word)).collect()
     }
 
@@ -54,15 +50,7 @@ impl Encoder {
         self.flagged(name, kind, vlen, false, value, rest)
     }
 
-    fn flagged(
-        &mut self,
-        name: &str,
-        kind: u8,
-        vlen: u32,
-        flag: bool,
-        value: u32,
-        rest: &[u32],
-    ) -> u32 {
+    fn flagged(&mut self, name: &str, kind: u8, vlen: u32, flag: bool, value: u32, rest: &[u32]) -> u32 {
         let name = self.string(name);
         let info = u32::from(flag) << 31 | u32::from(kind) << 24 | vlen;
         let words = self.bytes(&[&[name, info, value], rest].concat());
@@ -72,20 +60,11 @@ impl Encoder {
     }
 
     fn int(&mut self, name: &str, bits: u32, encoding: u8) -> u32 {
-        self.add(
-            name,
-            BTF_KIND_INT,
-            0,
-            bits / 8,
-            &[u32::from(encoding) << 24 | bits],
-        )
+        self.add(name, BTF_KIND_INT, 0, bits / 8, &[u32::from(encoding) << 24 | bits])
     }
 
     fn func(&mut self, name: &str, linkage: u32, ret: u32, params: &[(&str, u32)]) -> u32 {
-        let words: Vec<u32> = params
-            .iter()
-            .flat_map(|(name, id)| [self.string(name), *id])
-            .collect();
+        let words: Vec<u32> = params.iter().flat_map(|(name, id)| [self.string(name), *id]).collect();
         let prototype = self.add("", BTF_KIND_FUNC_PROTO, params.len() as u32, ret, &words);
         self.add(name, BTF_KIND_FUNC, linkage, prototype, &[])
     }
@@ -101,20 +80,12 @@ impl Encoder {
             0 => self.bytes(&[24, 0, types, types, strings]),
             _ => self.bytes(&[32, 0, types, types, strings, types + strings, layouts]),
         });
-        [
-            out,
-            self.types.clone(),
-            self.strings.clone(),
-            self.layouts.clone(),
-        ]
-        .concat()
+        [out, self.types.clone(), self.strings.clone(), self.layouts.clone()].concat()
     }
 }
 
 fn prototypes(btf: &Btf<'_>) -> Vec<String> {
-    btf.functions()
-        .map(|function| function.unwrap().prototype.unwrap())
-        .collect()
+    btf.functions().map(|function| function.unwrap().prototype.unwrap()).collect()
 }
 
 fn small(big_endian: bool) -> Encoder {
@@ -136,15 +107,9 @@ fn functions_of_both_byte_orders() {
         assert_eq!((btf.first_id(), btf.end_id()), (1, 8));
         let functions: Vec<_> = btf.functions().map(Result::unwrap).collect();
         assert_eq!(functions[0].name, b"kvm_vcpu_kick");
-        assert_eq!(
-            (functions[0].id, functions[0].linkage),
-            (5, Linkage::Global)
-        );
+        assert_eq!((functions[0].id, functions[0].linkage), (5, Linkage::Global));
         assert_eq!(functions[1].linkage, Linkage::Extern);
-        let expected = [
-            "void kvm_vcpu_kick(struct kvm_vcpu *vcpu);",
-            "int printk(int level, ...);",
-        ];
+        let expected = ["void kvm_vcpu_kick(struct kvm_vcpu *vcpu);", "int printk(int level, ...);"];
         assert_eq!(prototypes(&btf), expected);
     }
 }
@@ -161,22 +126,14 @@ fn a_module_continues_its_base() {
         let data = e.finish();
         let module = Btf::parse(&data, Some(&base)).unwrap();
         assert_eq!((module.first_id(), module.end_id()), (8, 12));
-        assert_eq!(
-            prototypes(&module),
-            ["struct kvm_vcpu *vcpu_of(union irq *irq, int number);"]
-        );
+        assert_eq!(prototypes(&module), ["struct kvm_vcpu *vcpu_of(union irq *irq, int number);"]);
         assert_eq!(module.get(5).unwrap().name, b"kvm_vcpu_kick");
         assert!(module.get(12).is_err());
         let alone = Btf::parse(&data, None).unwrap();
-        assert!(alone
-            .functions()
-            .any(|f| f.is_err() || f.unwrap().prototype.is_err()));
+        assert!(alone.functions().any(|f| f.is_err() || f.unwrap().prototype.is_err()));
         let other = small(!big_endian).finish();
         let other = Btf::parse(&other, None).unwrap();
-        assert!(Btf::parse(&data, Some(&other))
-            .unwrap_err()
-            .to_string()
-            .contains("byte order"));
+        assert!(Btf::parse(&data, Some(&other)).unwrap_err().to_string().contains("byte order"));
     }
 }
 
@@ -206,139 +163,33 @@ fn every_kind_is_decoded() {
         let kind = |id: u32| btf.get(id).unwrap().kind;
         assert!(matches!(
             kind(int),
-            Kind::Int {
-                byte_size: 1,
-                bits: 5,
-                bit_offset: 3,
-                signed: false,
-                char: false,
-                bool: true
-            }
+            Kind::Int { byte_size: 1, bits: 5, bit_offset: 3, signed: false, char: false, bool: true }
         ));
         assert!(matches!(kind(array), Kind::Array { count: 7, .. }));
-        let Kind::Struct {
-            byte_size: 64,
-            members,
-        } = kind(plain)
-        else {
-            panic!("{:?}", kind(plain))
-        };
+        let Kind::Struct { byte_size: 64, members } = kind(plain) else { panic!("{:?}", kind(plain)) };
         let members: Vec<_> = members.iter().map(Result::unwrap).collect();
-        assert_eq!(
-            members[0],
-            Member {
-                name: b"a",
-                type_id: int,
-                bit_offset: 9,
-                bits: None
-            }
-        );
-        assert_eq!(
-            members[1],
-            Member {
-                name: b"",
-                type_id: array,
-                bit_offset: 16,
-                bits: None
-            }
-        );
-        let Kind::Union { members, .. } = kind(bits) else {
-            panic!("{:?}", kind(bits))
-        };
+        assert_eq!(members[0], Member { name: b"a", type_id: int, bit_offset: 9, bits: None });
+        assert_eq!(members[1], Member { name: b"", type_id: array, bit_offset: 16, bits: None });
+        let Kind::Union { members, .. } = kind(bits) else { panic!("{:?}", kind(bits)) };
         let members: Vec<_> = members.iter().map(Result::unwrap).collect();
-        assert_eq!(
-            members[0],
-            Member {
-                name: b"a",
-                type_id: int,
-                bit_offset: 9,
-                bits: Some(5)
-            }
-        );
+        assert_eq!(members[0], Member { name: b"a", type_id: int, bit_offset: 9, bits: Some(5) });
         assert_eq!(members[1].bits, None);
-        let Kind::Enum {
-            signed: true,
-            values,
-            ..
-        } = kind(small_enum)
-        else {
-            panic!()
-        };
-        let values: Vec<_> = values
-            .iter()
-            .map(|value| value.unwrap().value as i64)
-            .collect();
+        let Kind::Enum { signed: true, values, .. } = kind(small_enum) else { panic!() };
+        let values: Vec<_> = values.iter().map(|value| value.unwrap().value as i64).collect();
         assert_eq!(values, [-1, 3]);
-        let Kind::Enum {
-            signed: false,
-            byte_size: 8,
-            values,
-        } = kind(big_enum)
-        else {
-            panic!()
-        };
-        assert_eq!(
-            values.iter().next().unwrap().unwrap(),
-            EnumValue {
-                name: b"a",
-                value: 1 << 32 | 2
-            }
-        );
+        let Kind::Enum { signed: false, byte_size: 8, values } = kind(big_enum) else { panic!() };
+        assert_eq!(values.iter().next().unwrap().unwrap(), EnumValue { name: b"a", value: 1 << 32 | 2 });
         assert!(matches!(kind(fwd), Kind::Fwd { union: true }));
         assert!(matches!(kind(float), Kind::Float { byte_size: 8 }));
-        assert!(matches!(
-            kind(var),
-            Kind::Var {
-                linkage: Linkage::Global,
-                ..
-            }
-        ));
-        let Kind::Datasec { variables, .. } = kind(section) else {
-            panic!()
-        };
-        let expected = Variable {
-            type_id: var,
-            offset: 4,
-            byte_size: 8,
-        };
-        assert_eq!(
-            (variables.len(), variables.iter().next().unwrap().unwrap()),
-            (1, expected)
-        );
-        assert!(matches!(
-            kind(decl_tag),
-            Kind::DeclTag {
-                component: None,
-                attribute: false,
-                ..
-            }
-        ));
-        assert!(matches!(
-            kind(arg_tag),
-            Kind::DeclTag {
-                component: Some(1),
-                attribute: true,
-                ..
-            }
-        ));
-        assert!(matches!(
-            kind(type_tag),
-            Kind::TypeTag {
-                attribute: false,
-                ..
-            }
-        ));
-        assert!(matches!(
-            kind(func),
-            Kind::Func {
-                linkage: Linkage::Other(7),
-                ..
-            }
-        ));
-        assert_eq!(
-            btf.types().filter(|(_, t)| t.is_ok()).count(),
-            func as usize
-        );
+        assert!(matches!(kind(var), Kind::Var { linkage: Linkage::Global, .. }));
+        let Kind::Datasec { variables, .. } = kind(section) else { panic!() };
+        let expected = Variable { type_id: var, offset: 4, byte_size: 8 };
+        assert_eq!((variables.len(), variables.iter().next().unwrap().unwrap()), (1, expected));
+        assert!(matches!(kind(decl_tag), Kind::DeclTag { component: None, attribute: false, .. }));
+        assert!(matches!(kind(arg_tag), Kind::DeclTag { component: Some(1), attribute: true, .. }));
+        assert!(matches!(kind(type_tag), Kind::TypeTag { attribute: false, .. }));
+        assert!(matches!(kind(func), Kind::Func { linkage: Linkage::Other(7), .. }));
+        assert_eq!(btf.types().filter(|(_, t)| t.is_ok()).count(), func as usize);
         let text = |id: u32| {
             let mut out = String::new();
             ctype::declare(&btf, Some(id.into()), Some("x"), &mut out).map(|()| out)
@@ -366,17 +217,7 @@ fn modifiers_and_function_pointers_as_c() {
     let callback = e.add("", BTF_KIND_PTR, 0, proto, &[]);
     let volatile = e.add("", BTF_KIND_VOLATILE, 0, callback, &[]);
     let restrict = e.add("", BTF_KIND_RESTRICT, 0, string, &[]);
-    e.func(
-        "f",
-        0,
-        string,
-        &[
-            ("user", user),
-            ("cb", volatile),
-            ("s", anon),
-            ("r", restrict),
-        ],
-    );
+    e.func("f", 0, string, &[("user", user), ("cb", volatile), ("s", anon), ("r", restrict)]);
     let data = e.finish();
     assert_eq!(
         prototypes(&Btf::parse(&data, None).unwrap()),
@@ -393,10 +234,7 @@ fn an_unknown_kind_costs_what_depends_on_it() {
     e.func("later", 0, 1, &[]);
     let data = e.finish();
     let btf = Btf::parse(&data, None).unwrap();
-    assert_eq!(
-        btf.incomplete().unwrap().to_string(),
-        "unsupported BTF kind: 21"
-    );
+    assert_eq!(btf.incomplete().unwrap().to_string(), "unsupported BTF kind: 21");
     assert_eq!(prototypes(&btf).len(), 2, "what stands before it is there");
     assert!(btf.get(strange).is_err());
 
@@ -409,10 +247,7 @@ fn an_unknown_kind_costs_what_depends_on_it() {
     assert!(btf.incomplete().is_none());
     let functions: Vec<_> = btf.functions().map(Result::unwrap).collect();
     assert_eq!(functions.len(), 4);
-    assert_eq!(
-        functions[2].prototype.as_ref().unwrap_err().to_string(),
-        "unsupported BTF kind: 21"
-    );
+    assert_eq!(functions[2].prototype.as_ref().unwrap_err().to_string(), "unsupported BTF kind: 21");
     assert_eq!(functions[3].prototype.as_ref().unwrap(), "int later(void);");
 }
 
@@ -451,19 +286,13 @@ fn hostile_sizes_and_offsets() {
     e.add("huge", BTF_KIND_STRUCT, 0xff_ffff, 4, &[]);
     let data = e.finish();
     let error = Btf::parse(&data, None).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "truncated: BTF type at offset 0x18 needs 201326592 bytes, 12 are there"
-    );
+    assert_eq!(error, "truncated: BTF type at offset 0x18 needs 201326592 bytes, 12 are there");
 
     let mut e = small(false);
     e.strings.pop();
     let data = e.finish();
     let btf = Btf::parse(&data, None).unwrap();
-    assert!(
-        btf.types().any(|(_, t)| t.is_err()),
-        "the last name has no end"
-    );
+    assert!(btf.types().any(|(_, t)| t.is_err()), "the last name has no end");
 
     let good = small(false).finish();
     let with = |at: usize, bytes: [u8; 4]| {

@@ -37,10 +37,7 @@ pub(super) struct Layout {
 impl Layout {
     /// The layouts that Linux has defined, by kind.
     pub const KNOWN: [Layout; 20] = {
-        let mut layouts = [Layout {
-            fixed: 0,
-            element: 0,
-        }; 20];
+        let mut layouts = [Layout { fixed: 0, element: 0 }; 20];
         layouts[BTF_KIND_INT as usize].fixed = 4;
         layouts[BTF_KIND_ARRAY as usize].fixed = 12;
         layouts[BTF_KIND_STRUCT as usize].element = 12;
@@ -65,11 +62,7 @@ pub(super) struct Info {
 
 impl Info {
     pub fn new(info: u32) -> Info {
-        Info {
-            kind: (info >> 24 & 0x7f) as u8,
-            vlen: info & 0xff_ffff,
-            kind_flag: info >> 31 != 0,
-        }
+        Info { kind: (info >> 24 & 0x7f) as u8, vlen: info & 0xff_ffff, kind_flag: info >> 31 != 0 }
     }
 }
 
@@ -283,19 +276,11 @@ impl<'b> Type<'b> {
                 }
             }
             BTF_KIND_PTR => Kind::Ptr { to: value },
-            BTF_KIND_ARRAY => Kind::Array {
-                element: btf.u32(rest, 0),
-                index: btf.u32(rest, 4),
-                count: btf.u32(rest, 8),
-            },
-            BTF_KIND_STRUCT => Kind::Struct {
-                byte_size: value,
-                members: btf.list(info, rest, member),
-            },
-            BTF_KIND_UNION => Kind::Union {
-                byte_size: value,
-                members: btf.list(info, rest, member),
-            },
+            BTF_KIND_ARRAY => {
+                Kind::Array { element: btf.u32(rest, 0), index: btf.u32(rest, 4), count: btf.u32(rest, 8) }
+            }
+            BTF_KIND_STRUCT => Kind::Struct { byte_size: value, members: btf.list(info, rest, member) },
+            BTF_KIND_UNION => Kind::Union { byte_size: value, members: btf.list(info, rest, member) },
             BTF_KIND_ENUM => Kind::Enum {
                 byte_size: value,
                 signed: info.kind_flag,
@@ -306,39 +291,22 @@ impl<'b> Type<'b> {
                 signed: info.kind_flag,
                 values: btf.list(info, rest, enum64_value),
             },
-            BTF_KIND_FWD => Kind::Fwd {
-                union: info.kind_flag,
-            },
+            BTF_KIND_FWD => Kind::Fwd { union: info.kind_flag },
             BTF_KIND_TYPEDEF => Kind::Typedef { of: value },
             BTF_KIND_VOLATILE => Kind::Volatile { of: value },
             BTF_KIND_CONST => Kind::Const { of: value },
             BTF_KIND_RESTRICT => Kind::Restrict { of: value },
-            BTF_KIND_FUNC => Kind::Func {
-                prototype: value,
-                linkage: Linkage::new(info.vlen),
-            },
-            BTF_KIND_FUNC_PROTO => Kind::FuncProto {
-                ret: value,
-                params: btf.list(info, rest, param),
-            },
-            BTF_KIND_VAR => Kind::Var {
-                of: value,
-                linkage: Linkage::new(btf.u32(rest, 0)),
-            },
-            BTF_KIND_DATASEC => Kind::Datasec {
-                byte_size: value,
-                variables: btf.list(info, rest, variable),
-            },
+            BTF_KIND_FUNC => Kind::Func { prototype: value, linkage: Linkage::new(info.vlen) },
+            BTF_KIND_FUNC_PROTO => Kind::FuncProto { ret: value, params: btf.list(info, rest, param) },
+            BTF_KIND_VAR => Kind::Var { of: value, linkage: Linkage::new(btf.u32(rest, 0)) },
+            BTF_KIND_DATASEC => Kind::Datasec { byte_size: value, variables: btf.list(info, rest, variable) },
             BTF_KIND_FLOAT => Kind::Float { byte_size: value },
             BTF_KIND_DECL_TAG => Kind::DeclTag {
                 of: value,
                 component: Some(btf.u32(rest, 0)).filter(|&component| component != u32::MAX),
                 attribute: info.kind_flag,
             },
-            BTF_KIND_TYPE_TAG => Kind::TypeTag {
-                of: value,
-                attribute: info.kind_flag,
-            },
+            BTF_KIND_TYPE_TAG => Kind::TypeTag { of: value, attribute: info.kind_flag },
             kind => Kind::Unknown { kind },
         };
         Ok(Type { name, kind })
@@ -356,24 +324,14 @@ impl<'a> Btf<'a> {
         'a: 'b,
     {
         let element = self.element_size(info.kind);
-        List {
-            btf: self,
-            data,
-            element,
-            decode,
-            kind_flag: info.kind_flag,
-        }
+        List { btf: self, data, element, decode, kind_flag: info.kind_flag }
     }
 }
 
 fn member<'b>(btf: &'b Btf<'b>, data: &'b [u8], kind_flag: bool) -> Result<Member<'b>> {
     let offset = btf.u32(data, 8);
     // the flag says that the upper byte is the width of a bit field, or 0
-    let (bit_offset, bits) = if kind_flag {
-        (offset & 0xff_ffff, (offset >> 24) as u8)
-    } else {
-        (offset, 0)
-    };
+    let (bit_offset, bits) = if kind_flag { (offset & 0xff_ffff, (offset >> 24) as u8) } else { (offset, 0) };
     Ok(Member {
         name: btf.string(btf.u32(data, 0))?,
         type_id: btf.u32(data, 4),
@@ -384,38 +342,21 @@ fn member<'b>(btf: &'b Btf<'b>, data: &'b [u8], kind_flag: bool) -> Result<Membe
 
 fn enum_value<'b>(btf: &'b Btf<'b>, data: &'b [u8], signed: bool) -> Result<EnumValue<'b>> {
     let value = btf.u32(data, 4);
-    let value = if signed {
-        i64::from(value as i32) as u64
-    } else {
-        u64::from(value)
-    };
-    Ok(EnumValue {
-        name: btf.string(btf.u32(data, 0))?,
-        value,
-    })
+    let value = if signed { i64::from(value as i32) as u64 } else { u64::from(value) };
+    Ok(EnumValue { name: btf.string(btf.u32(data, 0))?, value })
 }
 
 fn enum64_value<'b>(btf: &'b Btf<'b>, data: &'b [u8], _signed: bool) -> Result<EnumValue<'b>> {
     let value = u64::from(btf.u32(data, 4)) | u64::from(btf.u32(data, 8)) << 32;
-    Ok(EnumValue {
-        name: btf.string(btf.u32(data, 0))?,
-        value,
-    })
+    Ok(EnumValue { name: btf.string(btf.u32(data, 0))?, value })
 }
 
 fn param<'b>(btf: &'b Btf<'b>, data: &'b [u8], _kind_flag: bool) -> Result<Param<'b>> {
-    Ok(Param {
-        name: btf.string(btf.u32(data, 0))?,
-        type_id: btf.u32(data, 4),
-    })
+    Ok(Param { name: btf.string(btf.u32(data, 0))?, type_id: btf.u32(data, 4) })
 }
 
 fn variable<'b>(btf: &'b Btf<'b>, data: &'b [u8], _kind_flag: bool) -> Result<Variable> {
-    Ok(Variable {
-        type_id: btf.u32(data, 0),
-        offset: btf.u32(data, 4),
-        byte_size: btf.u32(data, 8),
-    })
+    Ok(Variable { type_id: btf.u32(data, 0), offset: btf.u32(data, 4), byte_size: btf.u32(data, 8) })
 }
 
 /// A kind as `btf.h` calls it.

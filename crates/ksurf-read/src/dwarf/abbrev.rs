@@ -62,8 +62,9 @@ impl Abbreviations {
                 if name == DW_AT_SIBLING {
                     sibling = fixed.map(|before| (before, form));
                 }
-                let size = form::size(form, encoding)
-                    .ok_or_else(|| Error::unsupported("DWARF form", format!("{form:#x} at {at:#x} of .debug_abbrev")))?;
+                let size = form::size(form, encoding).ok_or_else(|| {
+                    Error::unsupported("DWARF form", format!("{form:#x} at {at:#x} of .debug_abbrev"))
+                })?;
                 fixed = fixed.zip(size).map(|(sum, size)| sum + u32::from(size));
                 table.attributes.push(Attribute { name, form, implicit });
             }

@@ -56,10 +56,16 @@ impl Value<'_> {
 pub fn size(form: u16, encoding: Encoding) -> Option<Option<u8>> {
     Some(match gimli::DwForm(form) {
         dw::DW_FORM_flag_present | dw::DW_FORM_implicit_const => Some(0),
-        dw::DW_FORM_data1 | dw::DW_FORM_ref1 | dw::DW_FORM_flag | dw::DW_FORM_strx1 | dw::DW_FORM_addrx1 => Some(1),
+        dw::DW_FORM_data1 | dw::DW_FORM_ref1 | dw::DW_FORM_flag | dw::DW_FORM_strx1 | dw::DW_FORM_addrx1 => {
+            Some(1)
+        }
         dw::DW_FORM_data2 | dw::DW_FORM_ref2 | dw::DW_FORM_strx2 | dw::DW_FORM_addrx2 => Some(2),
         dw::DW_FORM_strx3 | dw::DW_FORM_addrx3 => Some(3),
-        dw::DW_FORM_data4 | dw::DW_FORM_ref4 | dw::DW_FORM_strx4 | dw::DW_FORM_addrx4 | dw::DW_FORM_ref_sup4 => Some(4),
+        dw::DW_FORM_data4
+        | dw::DW_FORM_ref4
+        | dw::DW_FORM_strx4
+        | dw::DW_FORM_addrx4
+        | dw::DW_FORM_ref_sup4 => Some(4),
         dw::DW_FORM_data8 | dw::DW_FORM_ref8 | dw::DW_FORM_ref_sig8 | dw::DW_FORM_ref_sup8 => Some(8),
         dw::DW_FORM_data16 => Some(16),
         dw::DW_FORM_addr => Some(encoding.address_size),
@@ -180,7 +186,12 @@ pub fn read<'a>(
                 cursor.skip(size.into())?;
                 Value::Other
             }
-            _ => return Err(Error::unsupported("DWARF form", format!("{form:#x} at {:#x} of .debug_info", cursor.at))),
+            _ => {
+                return Err(Error::unsupported(
+                    "DWARF form",
+                    format!("{form:#x} at {:#x} of .debug_info", cursor.at),
+                ))
+            }
         },
     })
 }

@@ -46,7 +46,12 @@ impl<'a> LineTable<'a> {
             None => None,
             Some(at) => {
                 let at = gimli::DebugLineOffset(at as usize);
-                Some(sections.line.program(at, address_size, None, None).map_err(gimli_error("line table", at.0 as u64))?)
+                Some(
+                    sections
+                        .line
+                        .program(at, address_size, None, None)
+                        .map_err(gimli_error("line table", at.0 as u64))?,
+                )
             }
         };
         Ok(LineTable {

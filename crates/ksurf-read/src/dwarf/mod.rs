@@ -96,7 +96,11 @@ impl<'a> Sections<'a> {
             if length == 0xffff_ffff {
                 (length, offset_size) = (cursor.u64()?, 8);
             } else if length >= 0xffff_fff0 {
-                return Err(Error::corrupt("unit header", offset as u64, format!("reserved length {length:#x}")));
+                return Err(Error::corrupt(
+                    "unit header",
+                    offset as u64,
+                    format!("reserved length {length:#x}"),
+                ));
             }
             let start = cursor.at;
             let available = self.info.len() - start;
@@ -118,10 +122,18 @@ impl<'a> Sections<'a> {
                     let address_size = cursor.u8()?;
                     (kind, address_size, cursor.word(offset_size)?)
                 }
-                other => return Err(Error::unsupported("DWARF version", format!("{other} of the unit at {offset:#x}"))),
+                other => {
+                    return Err(Error::unsupported(
+                        "DWARF version",
+                        format!("{other} of the unit at {offset:#x}"),
+                    ))
+                }
             };
             if !matches!(address_size, 4 | 8) {
-                return Err(Error::unsupported("address size", format!("{address_size} of the unit at {offset:#x}")));
+                return Err(Error::unsupported(
+                    "address size",
+                    format!("{address_size} of the unit at {offset:#x}"),
+                ));
             }
             if matches!(kind, gimli::DW_UT_compile | gimli::DW_UT_partial) {
                 units.push(UnitHeader {
@@ -174,7 +186,8 @@ impl<'a> Sections<'a> {
                 let size = encoding.offset_size;
                 let at = index.checked_mul(size.into())?.checked_add(str_offsets_base)?;
                 let section = ".debug_str_offsets";
-                let mut cursor = Cursor::new(self.str_offsets, usize::try_from(at).ok()?, self.big_endian, section);
+                let mut cursor =
+                    Cursor::new(self.str_offsets, usize::try_from(at).ok()?, self.big_endian, section);
                 Self::c_string(self.str, cursor.word(size).ok()?)
             }
             _ => None,
@@ -187,7 +200,8 @@ impl<'a> Sections<'a> {
             Value::AddressIndex(index) => {
                 let size = encoding.address_size;
                 let at = index.checked_mul(size.into())?.checked_add(addr_base)?;
-                let mut cursor = Cursor::new(self.addr, usize::try_from(at).ok()?, self.big_endian, ".debug_addr");
+                let mut cursor =
+                    Cursor::new(self.addr, usize::try_from(at).ok()?, self.big_endian, ".debug_addr");
                 cursor.word(size).ok()
             }
             _ => None,

@@ -43,7 +43,9 @@ impl SourceRoot {
         let path = normalise(&joined);
         let stripped = self.prefixes.iter().find_map(|p| path.strip_prefix(p.as_str())?.strip_prefix('/'));
         // A relative folder may have been entered twice: `debian/build/x` is the unit's, and the file's too.
-        match stripped.map(|rest| (rest, self.prefixes.iter().find_map(|p| rest.strip_prefix(p.as_str())?.strip_prefix('/')))) {
+        match stripped.map(|rest| {
+            (rest, self.prefixes.iter().find_map(|p| rest.strip_prefix(p.as_str())?.strip_prefix('/')))
+        }) {
             Some((_, Some(inner))) => inner.to_owned(),
             Some((rest, None)) => rest.to_owned(),
             None => path,
@@ -91,10 +93,25 @@ mod tests {
                 "coalesced_mmio.h",
                 "virt/kvm/coalesced_mmio.h",
             ),
-            ("debian/build/build_amd64_none_cloud-amd64", "./arch/x86/include/generated/asm", "syscalls_64.h", "arch/x86/include/generated/asm/syscalls_64.h"),
+            (
+                "debian/build/build_amd64_none_cloud-amd64",
+                "./arch/x86/include/generated/asm",
+                "syscalls_64.h",
+                "arch/x86/include/generated/asm/syscalls_64.h",
+            ),
             // 5.10: absolute folders, sources beside the build folder.
-            ("/build/linux-a1/linux-5.10.251/debian/build/build_amd64_none_amd64", "/build/linux-a1/linux-5.10.251/kernel", "fork.c", "kernel/fork.c"),
-            ("/build/linux-a1/linux-5.10.251/debian/build/build_amd64_none_amd64", "./include/generated", "utsrelease.h", "include/generated/utsrelease.h"),
+            (
+                "/build/linux-a1/linux-5.10.251/debian/build/build_amd64_none_amd64",
+                "/build/linux-a1/linux-5.10.251/kernel",
+                "fork.c",
+                "kernel/fork.c",
+            ),
+            (
+                "/build/linux-a1/linux-5.10.251/debian/build/build_amd64_none_amd64",
+                "./include/generated",
+                "utsrelease.h",
+                "include/generated/utsrelease.h",
+            ),
             // In-tree builds, and files that belong to no kernel tree.
             ("/usr/src/linux", "include/linux", "fs.h", "include/linux/fs.h"),
             ("/usr/src/linux", "/usr/lib/gcc/include", "stdarg.h", "/usr/lib/gcc/include/stdarg.h"),

@@ -50,7 +50,8 @@ impl<'s, 'a> Prototypes<'s, 'a> {
         let mut cursor = sections.cursor(header.first);
         if let Some(root) = out.next(&mut cursor)? {
             for attribute in out.abbreviations.attributes(root) {
-                let value = form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
+                let value =
+                    form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
                 if attribute.name == dw::DW_AT_str_offsets_base.0 {
                     out.str_offsets_base = value.number().unwrap_or(out.str_offsets_base);
                 }
@@ -90,7 +91,11 @@ impl<'s, 'a> Prototypes<'s, 'a> {
             0 => Ok(None),
             code => match self.abbreviations.get(code) {
                 Some(abbreviation) => Ok(Some(abbreviation)),
-                None => Err(Error::corrupt(".debug_info", at as u64, format!("abbreviation {code} is not declared"))),
+                None => Err(Error::corrupt(
+                    ".debug_info",
+                    at as u64,
+                    format!("abbreviation {code} is not declared"),
+                )),
             },
         }
     }
@@ -121,7 +126,9 @@ impl<'s, 'a> Prototypes<'s, 'a> {
                 dw::DW_AT_upper_bound => die.upper_bound = value.number(),
                 dw::DW_AT_artificial => die.artificial = matches!(value, Value::Flag(true)),
                 dw::DW_AT_prototyped => die.prototyped = matches!(value, Value::Flag(true)),
-                dw::DW_AT_sibling => die.sibling = reference.filter(|&at| at > cursor.at && at <= self.header.end),
+                dw::DW_AT_sibling => {
+                    die.sibling = reference.filter(|&at| at > cursor.at && at <= self.header.end)
+                }
                 _ => {}
             }
         }
@@ -129,7 +136,12 @@ impl<'s, 'a> Prototypes<'s, 'a> {
     }
 
     /// The direct children of a DIE, whose attributes the cursor stands behind.
-    fn children(&self, cursor: &mut Cursor<'a>, parent: &Die<'a>, mut with: impl FnMut(Die<'a>)) -> Result<()> {
+    fn children(
+        &self,
+        cursor: &mut Cursor<'a>,
+        parent: &Die<'a>,
+        mut with: impl FnMut(Die<'a>),
+    ) -> Result<()> {
         if !parent.has_children {
             return Ok(());
         }

@@ -99,7 +99,17 @@ pub fn read<'a>(sections: &Sections<'a>, header: UnitHeader) -> Result<Unit<'a>>
     reader.walk()?;
     reader.resolve_lines()?;
     let Reader { lines, functions, by_offset, code_elsewhere, sites, path, language, producer, .. } = reader;
-    Ok(Unit { header, path, language, producer, paths: lines.paths, functions, by_offset, code_elsewhere, sites })
+    Ok(Unit {
+        header,
+        path,
+        language,
+        producer,
+        paths: lines.paths,
+        functions,
+        by_offset,
+        code_elsewhere,
+        sites,
+    })
 }
 
 /// The attributes of a DIE that any reader here asks for.
@@ -179,12 +189,15 @@ impl<'s, 'a> Reader<'s, 'a> {
                 dw::DW_AT_stmt_list => stmt_list = value.number(),
                 dw::DW_AT_low_pc => low_pc = Some(value),
                 dw::DW_AT_str_offsets_base => str_offsets_base = value.number().unwrap_or(header_size),
-                dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base => addr_base = value.number().unwrap_or(header_size),
+                dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base => {
+                    addr_base = value.number().unwrap_or(header_size)
+                }
                 dw::DW_AT_rnglists_base => rnglists_base = value.number().unwrap_or(rnglists_base),
                 _ => {}
             }
         }
-        let string = |value: Option<Value<'a>>| value.and_then(|v| sections.string(v, encoding, str_offsets_base));
+        let string =
+            |value: Option<Value<'a>>| value.and_then(|v| sections.string(v, encoding, str_offsets_base));
         let comp_dir = string(comp_dir).map(text).unwrap_or_default();
         let lines = LineTable::new(sections, stmt_list, encoding.address_size, &comp_dir)?;
         let language = language.and_then(|l| u16::try_from(l).ok()).map(gimli::DwLang);
@@ -192,7 +205,14 @@ impl<'s, 'a> Reader<'s, 'a> {
             path: lines.unit_path(&string(name).map(text).unwrap_or_default()),
             scoped: !matches!(
                 language,
-                Some(dw::DW_LANG_C | dw::DW_LANG_C89 | dw::DW_LANG_C99 | dw::DW_LANG_C11 | dw::DW_LANG_C17 | dw::DW_LANG_Mips_Assembler)
+                Some(
+                    dw::DW_LANG_C
+                        | dw::DW_LANG_C89
+                        | dw::DW_LANG_C99
+                        | dw::DW_LANG_C11
+                        | dw::DW_LANG_C17
+                        | dw::DW_LANG_Mips_Assembler
+                )
             ),
             language: language.map(|l| match l.static_string() {
                 Some(name) => name.trim_start_matches("DW_LANG_").to_owned(),
@@ -226,7 +246,10 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     /// The next DIE: its offset and abbreviation, or `None` for the entry that ends a list of children.
     #[inline(always)]
-    fn next<'r>(abbreviations: &'r Abbreviations, cursor: &mut Cursor<'a>) -> Result<Option<&'r Abbreviation>> {
+    fn next<'r>(
+        abbreviations: &'r Abbreviations,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<Option<&'r Abbreviation>> {
         let at = cursor.at;
         match cursor.uleb()? {
             0 => Ok(None),
@@ -260,7 +283,9 @@ impl<'s, 'a> Reader<'s, 'a> {
         }
         for attribute in self.abbreviations.attributes(abbreviation) {
             if attribute.name == dw::DW_AT_sibling.0 {
-                if let Value::Reference(at) = form::read(cursor, attribute.form, 0, encoding, self.header.offset)? {
+                if let Value::Reference(at) =
+                    form::read(cursor, attribute.form, 0, encoding, self.header.offset)?
+                {
                     sibling = self.forward(at, cursor.at);
                 }
             } else {
@@ -423,7 +448,12 @@ impl<'s, 'a> Reader<'s, 'a> {
     }
 
     /// The function that a definition belongs to, made if it is new.
-    fn define(&mut self, at: usize, attributes: &Attributes<'a>, scopes: &[Option<&'a [u8]>]) -> Result<Target> {
+    fn define(
+        &mut self,
+        at: usize,
+        attributes: &Attributes<'a>,
+        scopes: &[Option<&'a [u8]>],
+    ) -> Result<Target> {
         let origin = attributes.origin.or(attributes.specification);
         let target = match origin {
             Some(origin) => self.function(origin, 0)?,
@@ -491,13 +521,21 @@ impl<'s, 'a> Reader<'s, 'a> {
             return Ok(Target::Here(index));
         }
         if links > ORIGIN_LIMIT {
-            return Err(Error::corrupt(".debug_info", offset as u64, "origins refer to each other in a circle"));
+            return Err(Error::corrupt(
+                ".debug_info",
+                offset as u64,
+                "origins refer to each other in a circle",
+            ));
         }
         let abbreviations = Rc::clone(&self.abbreviations);
         let mut cursor = self.sections.cursor(offset);
         let abbreviation = Self::next(&abbreviations, &mut cursor)?;
         let Some(abbreviation) = abbreviation.filter(|a| a.tag == dw::DW_TAG_subprogram.0) else {
-            return Err(Error::corrupt(".debug_info", offset as u64, "a reference to a function leads elsewhere"));
+            return Err(Error::corrupt(
+                ".debug_info",
+                offset as u64,
+                "a reference to a function leads elsewhere",
+            ));
         };
         let attributes = self.attributes(&mut cursor, abbreviation)?;
         match attributes.origin.or(attributes.specification) {
@@ -530,7 +568,8 @@ impl<'s, 'a> Reader<'s, 'a> {
     fn first_range(&self, ranges: Option<Value<'a>>) -> Result<Option<Code>> {
         let Some(value) = ranges else { return Ok(None) };
         let sections = self.sections;
-        let endian = if sections.big_endian { gimli::RunTimeEndian::Big } else { gimli::RunTimeEndian::Little };
+        let endian =
+            if sections.big_endian { gimli::RunTimeEndian::Big } else { gimli::RunTimeEndian::Little };
         let debug_addr = gimli::DebugAddr::from(gimli::EndianSlice::new(sections.addr, endian));
         let addr_base = gimli::DebugAddrBase(self.addr_base as usize);
         let encoding = gimli_encoding(self.header.encoding);
@@ -546,7 +585,8 @@ impl<'s, 'a> Reader<'s, 'a> {
             },
         };
         let error = |e| gimli_error("range list", offset.0 as u64)(e);
-        let mut list = sections.ranges.ranges(offset, encoding, self.low_pc, &debug_addr, addr_base).map_err(error)?;
+        let mut list =
+            sections.ranges.ranges(offset, encoding, self.low_pc, &debug_addr, addr_base).map_err(error)?;
         while let Some(range) = list.next().map_err(error)? {
             if !sections.is_dropped(range.begin) && range.end > range.begin {
                 return Ok(Some(Code { address: range.begin, size: range.end - range.begin }));
@@ -615,7 +655,10 @@ impl<'s, 'a> Reader<'s, 'a> {
                     }
                     continue;
                 }
-                dw::DW_TAG_lexical_block | dw::DW_TAG_try_block | dw::DW_TAG_catch_block | dw::DW_TAG_with_stmt => {
+                dw::DW_TAG_lexical_block
+                | dw::DW_TAG_try_block
+                | dw::DW_TAG_catch_block
+                | dw::DW_TAG_with_stmt => {
                     for attribute in abbreviations.attributes(abbreviation) {
                         form::skip(cursor, attribute.form, self.header.encoding)?;
                     }
@@ -635,7 +678,13 @@ impl<'s, 'a> Reader<'s, 'a> {
         Ok(())
     }
 
-    fn inlined(&mut self, caller: Target, callee: Target, frame: Frame, attributes: &Attributes<'a>) -> Result<()> {
+    fn inlined(
+        &mut self,
+        caller: Target,
+        callee: Target,
+        frame: Frame,
+        attributes: &Attributes<'a>,
+    ) -> Result<()> {
         let mut address = self.address(attributes.low_pc).or_else(|| self.address(attributes.entry_pc));
         if address.is_none() {
             address = self.first_range(attributes.ranges)?.map(|code| code.address);

@@ -1,6 +1,6 @@
 #include "kernel.h"
 
-const char linux_banner[] __attribute__((section(".rodata"))) = "Linux version 6.1.0-test-amd64 (test)";
+const char linux_banner[] __attribute__((section(".rodata"), used)) = "Linux version 6.1.0-test-amd64 (test)";
 
 volatile int sink;
 
