@@ -36,7 +36,7 @@ class Definition:
     addresses: tuple[int, ...]
     """Where out-of-line copies start; more than one after cloning."""
     inline_addresses: tuple[int, ...]
-    """Where copies inside other functions start."""
+    """Where copies inside other functions are entered."""
 
 
 @dataclass(frozen=True, order=True)
@@ -181,7 +181,7 @@ class _UnitReader:
         for child in die.iter_children():
             if child.tag == "DW_TAG_inlined_subroutine":
                 callee = self._origin(child)
-                address = self._address(child)
+                address = self._entry(child)
                 if address is not None:
                     self.inline_addresses.setdefault(callee.offset, []).append(address)
                 file = self._file(self._value(child, "DW_AT_call_file"))
@@ -251,6 +251,15 @@ class _UnitReader:
                 start: int = entry.begin_offset
                 return start if entry.is_absolute else base + start
         return None
+
+    def _entry(self, die: Any) -> int | None:
+        """Where the code of a DIE is entered: where it starts, unless it says otherwise (DWARF 5, 2.18)."""
+        start = self._address(die)
+        entry = die.attributes.get("DW_AT_entry_pc")
+        if entry is None:
+            return start
+        address: int = entry.value if entry.form.startswith("DW_FORM_addr") else (start or 0) + entry.value
+        return address
 
     def _decl_file(self, die: Any) -> str | None:
         return self._file(self._value(die, "DW_AT_decl_file"))
