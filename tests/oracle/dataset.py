@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
+
 from oracle.reading import Call, Symbol
+
+
+class Instance(NamedTuple):
+    """A row of ``instances`` with the columns of its function and unit."""
+
+    name: str
+    unit: str | None
+    decl_file: str | None
+    decl_line: int | None
+    external: bool | None
+    inlined: bool | None
+    out_of_line: bool
+    address: int | None
+    inline_address: int | None
 
 
 class Tables:
@@ -21,11 +36,11 @@ class Tables:
     def _rows(self, query: str, names: Collection[str]) -> list[tuple[Any, ...]]:
         return self._sql.execute(query, [sorted(names)]).fetchall()
 
-    def definitions(self, names: Collection[str]) -> list[dict[str, Any]]:
+    def instances(self, names: Collection[str]) -> list[Instance]:
         """Instances of functions of these names, each with what its function says."""
-        result = self._sql.execute(
+        rows = self._rows(
             """
-            SELECT f.name, u.path AS unit, f.decl_file, f.decl_line, f.external, i.inlined,
+            SELECT f.name, u.path, f.decl_file, f.decl_line, f.external, i.inlined,
                    i.out_of_line, i.address, i.inline_address
             FROM instances i
             JOIN functions f ON f.id = i.function
@@ -33,17 +48,16 @@ class Tables:
             LEFT JOIN units u ON u.id = i.unit
             WHERE f.name IN (SELECT unnest($1))
             """,
-            [sorted(names)],
+            names,
         )
-        columns = [column[0] for column in result.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+        return [Instance(*row) for row in rows]
 
     def calls(self, names: Collection[str]) -> list[Call]:
-        """Calls of functions of these names; the line of a direct call, which the oracle does not read, left out."""
+        """Calls of functions of these names, without the lines of direct ones, which it does not read."""
         rows = self._rows(
             """
             SELECT callee.name, u.path, caller.name, caller.decl_line, s.depth, s.inline,
-                   s.file, CASE WHEN s.inline THEN s.line END
+                   CASE WHEN s.inline THEN s.file END, CASE WHEN s.inline THEN s.line END
             FROM call_sites s
             JOIN functions callee ON callee.id = s.callee
             JOIN instances i ON i.id = s.caller
@@ -54,7 +68,7 @@ class Tables:
             """,
             names,
         )
-        return [Call(*row[:6], file=row[6] if row[5] else None, line=row[7]) for row in rows]
+        return [Call(*row) for row in rows]
 
     def symbols(self, names: Collection[str]) -> list[Symbol]:
         """Function symbols whose names before the suffixes are these."""

@@ -29,9 +29,7 @@ class _Member(io.RawIOBase):
 
 
 def take_vmlinux(package: Path, target: Path) -> None:
-    """Write the package's ``vmlinux`` to ``target``, unless it is there already."""
-    if target.exists():
-        return
+    """Write the package's ``vmlinux`` to ``target``."""
     with package.open("rb") as file:
         assert file.read(len(_AR_MAGIC)) == _AR_MAGIC
         while header := file.read(60):

@@ -1,42 +1,124 @@
-"""ksurf against the slow reading, for functions drawn at random from a real vmlinux of 6.12.
+"""ksurf against the slow reading, for functions drawn at random from the vmlinux of a real 6.12 kernel.
 
-Symbols and collisions are compared in full. Definitions and calls are compared in the units that were read: all
-units that speak of a function for most functions, some of them for those that hundreds of units call.
+Symbols are compared in full. Definitions and calls are compared in the units that were read: for most functions
+all units that speak of them, for those that hundreds of units call some of them. The summary says how many.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import pytest
+
 from oracle import judgement
 from oracle.dataset import Tables
 from oracle.package import take_vmlinux
 from oracle.reading import Definition, Image
 from oracle.sample import STRATA, Sample, draw
-from real_kernels import RealKernels
+from real_kernels import Pulled, RealKernels
 
 pytestmark = pytest.mark.network
 
 SELECTOR = "debian:6.12-cloud-amd64"
 SEED = 20260117
+Fact = TypeVar("Fact")
 
 
 @pytest.fixture(scope="module")
-def image(real_kernels: RealKernels) -> Image:
-    kernel = real_kernels.pull(SELECTOR)
-    vmlinux = real_kernels.folder / f"vmlinux-{kernel.release}"
-    take_vmlinux(real_kernels.package(kernel), vmlinux)
+def kernel(real_kernels: RealKernels) -> Pulled:
+    return real_kernels.pull(SELECTOR)
+
+
+@pytest.fixture(scope="module")
+def image(real_kernels: RealKernels, kernel: Pulled) -> Image:
+    vmlinux = real_kernels.folder / f"vmlinux-{kernel.kernel.release}"
+    if not vmlinux.exists():
+        take_vmlinux(real_kernels.package(kernel.kernel), vmlinux)
     return Image(vmlinux)
 
 
 @pytest.fixture(scope="module")
-def sample(image: Image, note: pytest.FixtureRequest) -> Sample:
-    return draw(image, SEED)
+def sample(image: Image, kernel: Pulled, note: Callable[[str], None]) -> Sample:
+    sample = draw(image, SEED)
+    note(f"oracle, {kernel.kernel.release}: {sample}")
+    return sample
 
 
 @pytest.fixture(scope="module")
-def tables(real_kernels: RealKernels) -> Tables:
-    return Tables(real_kernels.pull(SELECTOR).folder)
+def tables(kernel: Pulled) -> Tables:
+    return Tables(kernel.tables)
+
+
+def same(expected: Iterable[Fact], found: Iterable[Fact]) -> None:
+    """Compare as multisets, and show only what differs."""
+    wanted, got = Counter(expected), Counter(found)
+    assert wanted, "the slow reading found nothing to compare"
+    missing, extra = list((wanted - got).elements()), list((got - wanted).elements())
+    assert not missing and not extra, (
+        f"{len(missing)} missing: {missing[:3]}; {len(extra)} extra: {extra[:3]}"
+    )
+
+
+def read_units(sample: Sample) -> set[str]:
+    return {unit.path for unit in sample.units.values()}
+
+
+def drawn(sample: Sample) -> list[Definition]:
+    return [d for unit in sample.units.values() for d in unit.definitions if d.name in sample.names]
+
+
+def test_every_kind_of_function_is_in_the_sample(sample: Sample) -> None:
+    assert len(sample.names) == sum(STRATA.values()) == 200
+    assert len(sample.complete) >= 150
+
+
+def test_symbols(image: Image, sample: Sample, tables: Tables) -> None:
+    same([s for s in image.symbols() if s.base in sample.names], tables.symbols(sample.names))
+
+
+def test_instances_and_their_places(sample: Sample, tables: Tables) -> None:
+    units = read_units(sample)
+    same(
+        [
+            (d.name, d.unit, d.decl_file, d.decl_line, d.external, d.inlined, bool(d.addresses))
+            for d in drawn(sample)
+        ],
+        [
+            (i.name, i.unit, i.decl_file, i.decl_line, i.external, i.inlined, i.out_of_line)
+            for i in tables.instances(sample.names)
+            if i.unit in units
+        ],
+    )
+
+
+def test_functions_read_in_full_are_nowhere_else(sample: Sample, tables: Tables) -> None:
+    units = read_units(sample)
+    elsewhere = [i for i in tables.instances(sample.complete) if i.unit is not None and i.unit not in units]
+    assert not elsewhere
+
+
+def test_addresses(sample: Sample, tables: Tables) -> None:
+    instances = {(i.name, i.unit, i.decl_file, i.decl_line): i for i in tables.instances(sample.names)}
+    for definition in drawn(sample):
+        d = definition
+        instance = instances[d.name, d.unit, d.decl_file, d.decl_line]
+        if d.addresses:
+            assert instance.address in d.addresses, d
+        else:
+            assert instance.address is None, d
+        assert instance.inline_address == min(d.inline_addresses, default=None), d
+
+
+def test_calls(sample: Sample, tables: Tables) -> None:
+    units = read_units(sample)
+    same(
+        [call for unit in sample.units.values() for call in unit.calls if call.callee in sample.names],
+        [call for call in tables.calls(sample.names) if call.unit in units],
+    )
+
+
+def test_collision_and_inline_kind(sample: Sample, kernel: Pulled) -> None:
+    pytest.skip("surface not there yet")
+    assert judgement and kernel and sample
