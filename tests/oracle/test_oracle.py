@@ -1,7 +1,7 @@
 """ksurf against the slow reading, for functions drawn at random from the vmlinux of a real 6.12 kernel.
 
-Symbols are compared in full. Definitions and calls are compared in the units that were read: for most functions
-all units that speak of them, for those that hundreds of units call some of them. The summary says how many.
+Symbols are compared in full. Definitions and calls are compared in the units that were read: of most
+functions all units that speak of them, of those that hundreds of units call some. The summary says how many.
 """
 
 from __future__ import annotations

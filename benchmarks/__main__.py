@@ -1,0 +1,120 @@
+"""``make bench``: each figure that ksurf promises, beside the peer's, both from this run on this machine.
+
+Nothing here passes or fails: a busy machine measures badly, and a person reads the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.kernels import KSURF, data_archive, package, vmlinux
+from benchmarks.measure import Contestant, Result, compete
+
+CLOUD = "debian:6.12-cloud-amd64"
+FULL = "debian:6.12-amd64"
+SIX = (
+    "debian:5.10-cloud-amd64",
+    "debian:6.1-cloud-amd64",
+    "debian:6.12-cloud-amd64",
+    "debian:7.3-cloud-amd64",
+    "debian:6.1-cloud-arm64",
+    "debian:6.12-cloud-arm64",
+)
+
+
+def main() -> None:
+    """Run what the options choose, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS, help="just this; may be repeated")
+    parser.add_argument("--runs", type=int, default=5, help="how often each contestant runs (default: 5)")
+    parser.add_argument("--full", action="store_true", help="also the full amd64 package, about 1 GB")
+    parser.add_argument("--folder", type=Path, default=Path(".bench"), help="where to work (default: .bench)")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    print(f"{os.cpu_count()} cores; every time is a whole process, of {options.runs} runs in turns")
+    for part in options.only or PARTS:
+        PARTS[part](options)
+
+
+def function_pass(options: argparse.Namespace) -> None:
+    """The function pass over vmlinux, against pahole making BTF of the same file."""
+    image = vmlinux(package(CLOUD), options.folder)
+    command: list[str | Path] = [sys.executable, "-m", "benchmarks.function_pass", image]
+    contestants = [Contestant("ksurf: functions, calls and symbols of vmlinux", command)]
+    if peer("pahole", "dwarves"):
+        btf = options.folder / "pahole.btf"
+        contestants.append(
+            Contestant("pahole --btf_encode_detached", ["pahole", f"--btf_encode_detached={btf}", image])
+        )
+    results = compete(f"Function pass over {image.name}", contestants, options.runs)
+    ratio(results, 0.4)
+
+
+def package_to_dataset(options: argparse.Namespace) -> None:
+    """A package to a finished dataset, against xz alone decompressing it."""
+    for selector, peak_gib in ((CLOUD, 1.5), (FULL, 2.5)) if options.full else ((CLOUD, 1.5),):
+        deb = package(selector)
+        data = data_archive(deb, options.folder)
+        dataset = options.folder / "fresh"
+
+        def clear(dataset: Path = dataset) -> None:
+            shutil.rmtree(dataset, ignore_errors=True)
+
+        add = [KSURF, "add", deb, "--dataset", dataset]
+        contestants = [Contestant("ksurf add: package to finished dataset", add, before=clear)]
+        if peer("xz", "xz-utils"):
+            contestants.append(Contestant("xz -T0 -dc data.tar.xz", ["xz", "-T0", "-dc", data]))
+        results = compete(f"Package to dataset, {deb.name}", contestants, options.runs)
+        ratio(results, 1.4)
+        figure("peak memory", results[0].peak_bytes / 2**30, "GiB", peak_gib)
+        size = sum(file.stat().st_size for file in dataset.rglob("*") if file.is_file())
+        # The issue's limit is for a cloud kernel.
+        figure("size of the dataset", size / 1e6, "MB", 12 if selector == CLOUD else None)
+
+
+def show_function(options: argparse.Namespace) -> None:
+    """``ksurf show function vfs_read`` over six kernels, the whole process."""
+    dataset = options.folder / "six"
+    for selector in SIX:
+        add: list[str | Path] = [KSURF, "add", package(selector), "--dataset", dataset]
+        if subprocess.run(add).returncode:
+            sys.exit(f"{selector} could not be read")
+    command = [KSURF, "show", "function", "vfs_read", "--dataset", dataset]
+    contestant = Contestant("ksurf show function vfs_read", command)
+    results = compete(f"A function's report over {len(SIX)} kernels", [contestant], 2 * options.runs)
+    figure("median", results[0].median, "s", 0.5)
+
+
+def peer(program: str, debian_package: str) -> bool:
+    """Tell whether a peer is there, and if not, how to get it."""
+    if shutil.which(program):
+        return True
+    print(f"\n{program} is not there to compare with: apt install {debian_package}")
+    return False
+
+
+def ratio(results: list[Result], limit: float) -> None:
+    """Print how the first contestant stands to the second."""
+    if len(results) > 1:
+        figure("ratio of the medians", results[0].median / results[1].median, "", limit)
+
+
+def figure(what: str, value: float, unit: str, limit: float | None) -> None:
+    """Print a figure, and whether it is where it must be."""
+    promised = "" if limit is None else f"   at most {limit:g}: {'yes' if value <= limit else 'NO'}"
+    print(f"  {what:<46} {value:7.2f} {unit}{promised}", flush=True)
+
+
+PARTS = {
+    "function-pass": function_pass,
+    "package": package_to_dataset,
+    "show": show_function,
+}
+
+if __name__ == "__main__":
+    main()

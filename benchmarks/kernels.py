@@ -1,0 +1,66 @@
+"""The kernels that are measured, and the pieces of their packages that the peers read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import IO
+
+__all__ = ["KSURF", "data_archive", "package", "vmlinux"]
+
+KSURF = Path(sys.executable).with_name("ksurf")
+_PIECE = 1 << 22
+
+
+def package(selector: str) -> Path:
+    """Return the debug package of the newest kernel that matches; it stays in ksurf's own cache."""
+    print(f"fetching {selector}, unless it is there", flush=True)
+    command: list[str | Path] = [KSURF, "pull", "--fallback", "--download-only", selector]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit("the benchmarks need Debian's archive, or its packages in ksurf's cache")
+    return Path(done.stdout.strip())
+
+
+def data_archive(package: Path, folder: Path) -> Path:
+    """Return the package's ``data.tar.xz`` as a file of its own."""
+    target = folder / f"{package.stem}.data.tar.xz"
+    if not target.exists():
+        with package.open("rb") as file:
+            size = _seek_member(file, "data.tar.xz")
+            _copy(file, size, target)
+    return target
+
+
+def vmlinux(package: Path, folder: Path) -> Path:
+    """Return the package's ``vmlinux`` as a file of its own."""
+    target = folder / f"{package.stem}.vmlinux"
+    if not target.exists():
+        with tarfile.open(data_archive(package, folder)) as tar:
+            entry = next(e for e in tar if e.isfile() and Path(e.name).name.startswith("vmlinux"))
+            file = tar.extractfile(entry)
+            assert file is not None
+            _copy(file, entry.size, target)
+    return target
+
+
+def _seek_member(file: IO[bytes], name: str) -> int:
+    """Go to a member of an ar file and return its size."""
+    file.seek(len(b"!<arch>\n"))
+    while header := file.read(60):
+        size = int(header[48:58])
+        if header[:16].decode().rstrip(" /") == name:
+            return size
+        file.seek(size + size % 2, 1)
+    sys.exit(f"{file.name}: no {name}; the peer here is xz")
+
+
+def _copy(file: IO[bytes], size: int, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".part")
+    with unfinished.open("wb") as out:
+        while size:
+            size -= out.write(file.read(min(size, _PIECE)))
+    unfinished.rename(target)
