@@ -1,0 +1,186 @@
+//! What each fuzz target does with its input. `tests/mutations.rs` runs the same functions without a fuzzer.
+//!
+//! Any error is fine. A panic, a hang, memory without bound, or an answer that contradicts itself is not.
+
+use std::io::Read;
+use std::sync::atomic::AtomicBool;
+
+use ksurf_read::archive::compress::Decoder;
+use ksurf_read::archive::tar::Tar;
+use ksurf_read::archive::{decompress as decompress_file, Counters, Deb};
+use ksurf_read::btf::{Btf, Kind};
+use ksurf_read::ctype;
+use ksurf_read::elf::{Buffer, Image};
+use ksurf_read::error::Result;
+use ksurf_read::image::{self, ImageRows, Outcome};
+use ksurf_read::kernel;
+
+/// As much as is taken of any one file.
+const LIMIT: u64 = 1 << 20;
+
+/// A target, by the name of its file in `fuzz_targets`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
+    ("deb", deb),
+    ("tar", tar),
+    ("decompress", decompress),
+    ("elf", elf),
+    ("dwarf", dwarf),
+    ("btf", btf),
+    ("kallsyms", kallsyms),
+];
+
+/// A Debian package: every file is taken.
+pub fn deb(data: &[u8]) {
+    let _ = read_deb(data);
+}
+
+fn read_deb(data: &[u8]) -> Result<()> {
+    let counters = Counters::default();
+    let mut deb = Deb::new(data, 1, &counters)?;
+    while let Some(mut entry) = deb.next_entry()? {
+        let size = entry.size();
+        if let Ok(bytes) = entry.read(LIMIT) {
+            assert!(bytes.len() as u64 <= size);
+        }
+    }
+    assert!(counters.bytes_done.into_inner() <= data.len() as u64);
+    Ok(())
+}
+
+/// A tar archive: every other file is taken. Checksums are made right, so that more than they is tested.
+pub fn tar(data: &[u8]) {
+    let mut data = data.to_vec();
+    for header in data.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+    let _ = read_tar(&data);
+}
+
+fn read_tar(data: &[u8]) -> Result<()> {
+    let mut tar = Tar::new("data.tar", data);
+    let mut number = 0;
+    while let Some(mut entry) = tar.next_entry()? {
+        number += 1;
+        assert!(number <= data.len() / 512, "a member has a header");
+        let (size, kind) = (entry.size(), format!("{:?}", entry.kind()));
+        if number % 2 == 0 {
+            let mut bytes = Vec::new();
+            let outcome = entry.read_into(&mut bytes, LIMIT);
+            assert!(outcome.is_err() || bytes.len() as u64 == size, "{kind}");
+            outcome?;
+        }
+    }
+    Ok(())
+}
+
+/// Compressed bytes: one thread and several give the same, and so does the reader of whole files.
+pub fn decompress(data: &[u8]) {
+    let read = |threads| -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let decoder = Decoder::new(data, threads)?;
+        decoder.take(LIMIT + 1).read_to_end(&mut out).map_err(ksurf_read::error::Error::io("read"))?;
+        Ok(out)
+    };
+    let (one, several) = (read(1), read(3));
+    match (&one, &several) {
+        (Ok(one), Ok(several)) => assert!(one == several),
+        (Err(_), Err(_)) => {}
+        _ => panic!("one thread: {:?}, several: {:?}", one.map(|o| o.len()), several.map(|o| o.len())),
+    }
+    match (one, decompress_file(data, LIMIT)) {
+        (Ok(one), Ok(whole)) => assert!(one == *whole),
+        (Ok(one), Err(error)) => assert!(one.len() as u64 > LIMIT, "{error}"),
+        (Err(error), Ok(_)) => panic!("{error}"),
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// An ELF file: everything that its headers say.
+pub fn elf(data: &[u8]) {
+    let Ok(image) = Image::parse(Buffer::Memory(data.to_vec())) else { return };
+    for section in &image.sections {
+        image.section_bytes(section);
+        image.place(section.address);
+    }
+    for name in [".debug_info", ".debug_str", ".BTF", ".modinfo", ".comment"] {
+        image.bytes(name);
+    }
+    let _ = image.code_symbols();
+    let _ = (image.build_id(), image.release(), image.modinfo("name"), image.machine_name());
+    let _ = (image.address_size(), image.is_big_endian(), image::kind_of(&image));
+}
+
+/// An image, as a kernel's: DWARF or BTF, symbols, and the joining into tables.
+pub fn dwarf(data: &[u8]) {
+    let cancelled = AtomicBool::new(false);
+    let buffer = Buffer::Memory(data.to_vec());
+    let rows = match image::read(buffer, "fuzz.ko", &cancelled) {
+        Ok(Outcome::Rows(rows, _)) => *rows,
+        Ok(Outcome::NeedsBase(buffer)) => match image::read_with_base(buffer, "fuzz.ko", None) {
+            Ok(rows) => rows,
+            Err(_) => return,
+        },
+        Ok(Outcome::Other) | Err(_) => return,
+    };
+    check(&rows);
+    kernel::join(vec![rows]);
+}
+
+/// Numbers of rows are those of rows.
+fn check(rows: &ImageRows) {
+    let is_row = |number: u32, len: usize| assert!((number as usize) < len, "{number} of {len}");
+    for function in &rows.functions {
+        function.decl_file.into_iter().for_each(|path| is_row(path, rows.paths.len()));
+    }
+    for instance in &rows.instances {
+        is_row(instance.function, rows.functions.len());
+        instance.unit.into_iter().for_each(|unit| is_row(unit, rows.units.len()));
+    }
+    for site in &rows.sites {
+        is_row(site.caller, rows.instances.len());
+        is_row(site.callee, rows.functions.len());
+    }
+}
+
+/// BTF: every type and function, alone and as a module of itself.
+pub fn btf(data: &[u8]) {
+    let Ok(base) = Btf::parse(data, None) else { return };
+    read_btf(&base);
+    if let Ok(module) = Btf::parse(data, Some(&base)) {
+        assert_eq!(module.first_id(), base.end_id());
+        read_btf(&module);
+    }
+}
+
+fn read_btf(btf: &Btf<'_>) {
+    let mut text = String::new();
+    for (id, parsed) in btf.types() {
+        let Ok(parsed) = parsed else { continue };
+        match parsed.kind {
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => members.iter().for_each(drop),
+            Kind::Enum { values, .. } => values.iter().for_each(drop),
+            Kind::Datasec { variables, .. } => variables.iter().for_each(drop),
+            _ => {}
+        }
+        text.clear();
+        let _ = ctype::declare(btf, Some(id.into()), Some("x"), &mut text);
+    }
+    for function in btf.functions().flatten() {
+        if let Ok(prototype) = function.prototype {
+            assert!(prototype.ends_with(");") || prototype.ends_with("];"), "{prototype}");
+        }
+    }
+}
+
+/// The kernel's list of symbols.
+pub fn kallsyms(data: &[u8]) {
+    for symbol in ksurf_read::kallsyms::parse(data).flatten() {
+        assert!(symbol.address != Some(0) && !symbol.name.is_empty());
+        symbol.code_bind();
+    }
+}
