@@ -47,6 +47,7 @@ from ksurf.kernel import GENERIC, Kernel, arch_name, parse_release, upstream_ver
         ("6.12.0+", "6.12", GENERIC, None, None),
         ("6.12.0-rc3-00123-gabcdef0-dirty", "6.12", GENERIC, None, None),
         ("6.12.0-mine", "6.12", "mine", None, None),
+        ("6.12.0-mine-amd64", "6.12", "mine", "amd64", None),
         ("6.12", "6.12", GENERIC, None, None),
     ],
 )

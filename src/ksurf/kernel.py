@@ -70,6 +70,7 @@ _DEBIAN_PARTS = {
     "s390x": "s390x",
 }
 
+_DEBIAN_FLAVORS = {"", "16k", "64k", "cloud", "lpae", "rt"}
 _UBUNTU_FLAVORS = "generic|lowlatency|aws|azure|gcp|gke|gkeop|oracle|kvm|ibm|raspi|nvidia|oem|intel|xilinx"
 
 _UPSTREAM = re.compile(r"(\d+(?:\.\d+)*)(?:[-~](rc\d+))?")
@@ -152,7 +153,9 @@ def parse_release(release: str) -> ParsedRelease:
     for part, part_arch in _DEBIAN_PARTS.items():
         without = re.sub(rf"(?:^|-){part}(?=-|$)", "", flavor).lstrip("-")
         if without != flavor:
-            flavor, arch, distro = without, part_arch, distro or "debian"
+            if distro is None and without in _DEBIAN_FLAVORS:
+                distro = "debian"
+            flavor, arch = without, part_arch
             break
     else:
         if flavor.split("-")[-1] == "686":

@@ -171,7 +171,8 @@ class _Part:
             if response.status_code == 200 and self._done:  # it knows no ranges
                 self._restart()
             self._check_size(url, response.headers)
-            for chunk in response.iter_raw(_CHUNK):
+            # As the bytes come: whatever collected them first would lose them when the connection breaks.
+            for chunk in response.iter_raw():
                 if self._done + len(chunk) > self._byte_size:
                     self._restart()
                     raise VerificationError(
