@@ -3,11 +3,12 @@
 import lzma
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -47,9 +48,10 @@ class ArchiveServer:
         arch: str,
         content: bytes = b"content",
         pool: str = "pool/main/l/linux",
-        **fields: str,
+        fields: Mapping[str, str] = MappingProxyType({}),
+        **others: str,
     ) -> str:
-        """Put a debug package into the pool and return its paragraph, with some ``fields`` replaced."""
+        """Put a debug package into the pool and return its paragraph, some ``fields`` replaced."""
         name = f"linux-image-{release}-dbg"
         path = f"{pool}/{name}_{version}_{arch}.deb"
         self.files[path] = content
@@ -64,6 +66,7 @@ class ArchiveServer:
             "Size": str(len(content)),
             "SHA256": sha256(content).hexdigest(),
             **fields,
+            **others,
         }
         return "".join(f"{key}: {value}\n" for key, value in paragraph.items() if value)
 
@@ -79,7 +82,7 @@ class ArchiveServer:
         lines = []
         for arch, some in paragraphs.items():
             text = "\n".join(some).encode()
-            data = {".xz": lzma.compress, "": bytes}[suffix](text)
+            data = lzma.compress(text) if suffix == ".xz" else text
             path = f"main/binary-{arch}/Packages{suffix}"
             digest = sha256(data).hexdigest()
             self.files[f"dists/{directory}/{path}"] = data
@@ -87,8 +90,8 @@ class ArchiveServer:
                 self.files[f"dists/{directory}/main/binary-{arch}/by-hash/SHA256/{digest}"] = data
             lines.append(f" {digest} {len(data)} {path}\n")
         header = {"Origin": "Debian", "Suite": directory, "Codename": directory, **fields}
-        text = "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in header.items())
-        self.files[f"dists/{directory}/InRelease"] = f"{text}SHA256:\n{''.join(lines)}".encode()
+        top = "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in header.items())
+        self.files[f"dists/{directory}/InRelease"] = f"{top}SHA256:\n{''.join(lines)}".encode()
 
 
 def _handler(archive: ArchiveServer) -> type[BaseHTTPRequestHandler]:
@@ -125,7 +128,9 @@ def _handler(archive: ArchiveServer) -> type[BaseHTTPRequestHandler]:
                 status, body = 206, body[int(start) : last + 1]
             self._send(status, body, how, headers)
 
-        def _send(self, status: int, body: bytes, how: Behaviour, headers: dict[str, str] = {}) -> None:  # noqa: B006
+        def _send(
+            self, status: int, body: bytes, how: Behaviour, headers: Mapping[str, str] = MappingProxyType({})
+        ) -> None:
             self.send_response(status)
             for key, value in headers.items():
                 self.send_header(key, value)

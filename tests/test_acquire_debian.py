@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 from archive_server import ArchiveServer, Behaviour, serving
 from ksurf.acquire import http as http_module
 from ksurf.acquire import suites as suites_module
-from ksurf.acquire import verify as verify_module
 from ksurf.acquire.apt import AptSource
 from ksurf.acquire.debian import DebianArchive, Offer
 from ksurf.acquire.http import Http
@@ -265,7 +265,7 @@ def test_a_hostile_path_is_refused_by_name(archive: ArchiveServer, tmp_path: Pat
 def test_other_hostile_fields_are_refused_by_name(
     archive: ArchiveServer, tmp_path: Path, field: str, value: str
 ) -> None:
-    one_suite(archive, archive.package("6.12.1+deb13-amd64", "6.12.1-1", "amd64", **{field: value}))
+    one_suite(archive, archive.package("6.12.1+deb13-amd64", "6.12.1-1", "amd64", fields={field: value}))
     with pytest.raises(VerificationError, match="is refused") as caught:
         Asking(archive, tmp_path).offers()
     assert repr(value) in caught.value.message
@@ -354,7 +354,7 @@ def test_kernels_are_found_wherever_the_text_is_cut(
 
 
 needs_gpgv = pytest.mark.skipif(
-    not (verify_module.shutil.which("gpgv") or verify_module.shutil.which("sqv")),
+    not (shutil.which("gpgv") or shutil.which("sqv")),
     reason="neither gpgv nor sqv is installed",
 )
 
@@ -413,7 +413,7 @@ def test_an_unsigned_archive_is_refused_unless_that_is_wanted(archive: ArchiveSe
 def test_without_gpgv_there_is_one_warning(
     signed: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     signed.files["dists/testing/InRelease"] = signed.files["dists/stable/InRelease"]
     asking = Asking(signed, tmp_path, unsigned=False)
     assert asking.releases() == ["6.12.1+deb13-cloud-amd64"]

@@ -1,7 +1,9 @@
 """Downloads: resumed, checked, safe between two at once, and never more than was announced."""
 
 import errno
+import hashlib
 import os
+import shutil
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
@@ -63,7 +65,7 @@ def test_a_verified_file_is_known_without_being_read(
     archive: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = fetch(archive, tmp_path)
-    monkeypatch.setattr(module.hashlib, "sha256", None)
+    monkeypatch.setattr(hashlib, "sha256", None)
     assert fetch_again(archive, target) == target
 
 
@@ -214,7 +216,7 @@ def test_too_little_room_is_seen_before_anything_is_fetched(
     archive: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(10, 10, 2_999_999))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 2_999_999))
     with pytest.raises(DiskFullError, match=r"needs 3\.0 MB"):
         fetch(archive, tmp_path)
     assert not archive.requests

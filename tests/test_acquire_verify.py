@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ksurf.acquire import verify as module
 from ksurf.acquire.verify import Verdict, keyring_contents, split_clearsigned, system_keyrings, verify
 from ksurf.errors import VerificationError
 
@@ -25,7 +24,7 @@ tools = [
 @pytest.fixture(params=tools)
 def tool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     path = shutil.which(request.param)
-    monkeypatch.setattr(module.shutil, "which", lambda name: path if name == request.param else None)
+    monkeypatch.setattr(shutil, "which", lambda name: path if name == request.param else None)
     return str(request.param)
 
 
@@ -87,7 +86,7 @@ def test_without_a_keyring(keyrings: list[bytes]) -> None:
 
 
 def test_without_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert verify(*split(), keyring_contents([KEY])) is Verdict.NO_TOOL
 
 

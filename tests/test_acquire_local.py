@@ -1,0 +1,296 @@
+"""Local files: recognised by content, then by name; nothing outside of a tree is taken."""
+
+import gzip
+import lzma
+import os
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ksurf.acquire.host import host_source
+from ksurf.acquire.local import control_identity, local_sources
+from ksurf.acquire.source import FilesSource, HostSource, Identity, PackageSource
+from ksurf.errors import InputError
+
+VMLINUX, MODULE, SHARED = 2, 1, 3
+REL = "6.12.1+deb13-amd64"
+
+
+def elf(kind: int, big_endian: bool = False) -> bytes:
+    header = b"\x7fELF\x02" + (b"\x02" if big_endian else b"\x01") + b"\x01" + bytes(9)
+    return header + struct.pack(">H" if big_endian else "<H", kind) + bytes(46)
+
+
+def tree(root: Path, *files: str) -> Path:
+    """Write images; what ends in ``.ko`` is a module, all else a vmlinux."""
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(elf(MODULE if ".ko" in path.name else VMLINUX))
+    return root
+
+
+def one(root: Path) -> FilesSource:
+    (source,) = local_sources(root)
+    assert isinstance(source, FilesSource)
+    return source
+
+
+def found(source: FilesSource, root: Path) -> tuple[str, list[str]]:
+    return str(source.vmlinux.relative_to(root)), [str(path.relative_to(root)) for path in source.modules]
+
+
+@pytest.mark.parametrize("name", ["x.deb", "x.ddeb", "download"])
+def test_a_package_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"!<arch>\ndebian-binary   ")
+    assert local_sources(path) == [PackageSource(path)]
+
+
+@pytest.mark.parametrize("kind", [VMLINUX, SHARED])
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_a_vmlinux_is_known_by_its_content(tmp_path: Path, kind: int, big_endian: bool) -> None:
+    path = tmp_path / "any name"
+    path.write_bytes(elf(kind, big_endian))
+    assert local_sources(path) == [FilesSource(path)]
+
+
+def test_a_vmlinux_may_be_named_by_its_release(tmp_path: Path) -> None:
+    for name in (f"vmlinux-{REL}", f"lib/modules/{REL}/vmlinux"):
+        tree(tmp_path, name)
+        assert one(tmp_path / name).identity == Identity(release=REL)
+    tree(tmp_path, "vmlinux-mine")
+    assert one(tmp_path / "vmlinux-mine").identity == Identity()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "hint"),
+    [
+        (b"", "not a kernel", None),
+        (b"#!/bin/sh\n", "not a kernel", None),
+        (b"\x7fELF", "not a kernel", None),
+        (elf(4), "not a kernel", None),
+        (elf(MODULE), "a module or an object file", "directory"),
+        (gzip.compress(elf(VMLINUX)), "a compressed image", "vmlinux"),
+        (lzma.compress(elf(VMLINUX)), "a compressed image", "vmlinux"),
+        (b"MZ" + bytes(600), "a compressed image", "vmlinux"),
+        (bytes(0x202) + b"HdrS", "a compressed image", "vmlinux"),
+    ],
+)
+def test_what_is_not_a_kernel_is_refused(
+    tmp_path: Path, content: bytes, reason: str, hint: str | None
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        local_sources(path)
+    assert caught.value.message.startswith(f"{path}: ")
+    assert reason in caught.value.message
+    assert hint is None or hint in str(caught.value.hint)
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="gone: No such file"):
+        local_sources(tmp_path / "gone")
+
+
+def test_a_flat_folder(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        "vmlinux",
+        "kvm.ko",
+        "ext4.ko.xz",
+        "b.ko.zst",
+        "c.ko.gz",
+        "d.ko.debug",
+        "e.kom",
+        "notes.ko.txt",
+    )
+    source = one(tmp_path)
+    assert found(source, tmp_path) == (
+        "vmlinux",
+        ["b.ko.zst", "c.ko.gz", "d.ko.debug", "ext4.ko.xz", "kvm.ko"],
+    )
+    assert source.identity == Identity()
+
+
+@pytest.mark.parametrize(
+    "vmlinux", [f"usr/lib/debug/boot/vmlinux-{REL}", f"usr/lib/debug/lib/modules/{REL}/vmlinux"]
+)
+def test_an_unpacked_debug_package(tmp_path: Path, vmlinux: str) -> None:
+    module = f"usr/lib/debug/lib/modules/{REL}/kernel/fs/ext4.ko"
+    source = one(tree(tmp_path, vmlinux, module))
+    assert found(source, tmp_path) == (vmlinux, [module])
+    assert source.identity == Identity(release=REL)
+
+
+def test_a_file_by_two_names_is_one(tmp_path: Path) -> None:
+    real = f"usr/lib/debug/lib/modules/{REL}/vmlinux"
+    tree(tmp_path, real)
+    link = tmp_path / f"usr/lib/debug/boot/vmlinux-{REL}"
+    link.parent.mkdir()
+    link.symlink_to(f"../lib/modules/{REL}/vmlinux")
+    (tmp_path / "usr/lib/debug/vmlinux").symlink_to(f"lib/modules/{REL}/vmlinux")
+    assert found(one(tmp_path), tmp_path) == (real, [])
+
+
+def test_links_do_not_lead_out_of_the_tree(tmp_path: Path) -> None:
+    outside = tree(tmp_path / "outside", "vmlinux", "modules/secret.ko")
+    inside = tree(tmp_path / "inside", "vmlinux", "kvm.ko")
+    (inside / "modules").symlink_to(outside / "modules")
+    (inside / "other.ko").symlink_to(outside / "modules/secret.ko")
+    (inside / "loop").symlink_to(inside)
+    (inside / "broken.ko").symlink_to("nowhere")
+    assert found(one(inside), inside) == ("vmlinux", ["kvm.ko"])
+    (inside / "vmlinux").unlink()
+    (inside / "vmlinux").symlink_to(outside / "vmlinux")
+    with pytest.raises(InputError, match="no vmlinux in it"):
+        local_sources(inside)
+
+
+def test_a_linked_tree_is_followed(tmp_path: Path) -> None:
+    tree(tmp_path / "real", "vmlinux")
+    (tmp_path / "link").symlink_to("real")
+    assert one(tmp_path / "link").vmlinux == tmp_path / "link/vmlinux"
+
+
+def test_a_build_tree_has_one_kernel(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        "vmlinux",
+        "arch/x86/boot/compressed/vmlinux",
+        "fs/ext4/ext4.ko",
+        "staging/lib/modules/6.12.0/kernel/fs/ext4/ext4.ko",
+        "staging/lib/modules/6.12.0/vmlinux",
+        ".git/vmlinux",
+    )
+    (tmp_path / "vmlinux.o").write_bytes(elf(MODULE))
+    assert found(one(tmp_path), tmp_path) == ("vmlinux", ["fs/ext4/ext4.ko"])
+
+
+def test_a_vmlinux_that_is_an_object_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "vmlinux").write_bytes(elf(MODULE))
+    with pytest.raises(InputError, match="no vmlinux"):
+        local_sources(tmp_path)
+
+
+def test_modules_with_debug_information_are_preferred(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        f"usr/lib/debug/boot/vmlinux-{REL}",
+        f"lib/modules/{REL}/kernel/kvm-intel.ko",
+        f"lib/modules/{REL}/kernel/only-here.ko",
+        f"usr/lib/debug/lib/modules/{REL}/kernel/kvm_intel.ko",
+    )
+    assert found(one(tmp_path), tmp_path)[1] == [
+        f"lib/modules/{REL}/kernel/only-here.ko",
+        f"usr/lib/debug/lib/modules/{REL}/kernel/kvm_intel.ko",
+    ]
+
+
+def test_a_tree_of_several_kernels(tmp_path: Path) -> None:
+    other = "6.1.0-5-amd64"
+    tree(
+        tmp_path,
+        *(f"usr/lib/debug/boot/vmlinux-{release}" for release in (REL, other)),
+        *(f"usr/lib/debug/lib/modules/{release}/kernel/kvm.ko" for release in (REL, other)),
+    )
+    sources = local_sources(tmp_path)
+    assert [(source.identity.release, len(getattr(source, "modules"))) for source in sources] == [  # noqa: B009
+        (other, 1),
+        (REL, 1),
+    ]
+
+
+DEBIAN = "Maintainer: Debian Kernel Team <debian-kernel@lists.debian.org>\n"
+UBUNTU = "Maintainer: Ubuntu Kernel Team <kernel-team@lists.ubuntu.com>\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "arch", "more", "identity"),
+    [
+        (f"linux-image-{REL}-dbg", "6.12.1-1", "amd64", DEBIAN, (REL, "6.12.1-1", "debian", "amd64")),
+        (
+            "linux-image-5.4.0-26-generic-dbgsym",
+            "5.4.0-26.30",
+            "arm64",
+            UBUNTU,
+            ("5.4.0-26-generic", "ubuntu"),
+        ),
+        (
+            "linux-image-unsigned-5.4.0-26-generic-dbgsym",
+            "5.4.0-26.30",
+            "amd64",
+            UBUNTU,
+            ("5.4.0-26-generic",),
+        ),
+        ("linux-image-6.12.0-mine-dbg", "6.12.0-1", "amd64", "Maintainer: me\n", ("6.12.0-mine", None)),
+    ],
+)
+def test_a_packages_control_tells_what_it_is(
+    package: str, version: str, arch: str, more: str, identity: tuple[str | None, ...]
+) -> None:
+    control = (
+        f"Package: {package}\nVersion: {version}\nArchitecture: {arch}\n{more}Description: x\n more: y\n"
+    )
+    told = control_identity(control, "file.deb")
+    assert told[:2] == (identity[0], version)
+    assert told.arch == arch
+    assert identity[-1] in (told.release, told.distro, told.arch)
+    assert told.kernel().release == identity[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "reason", "hint"),
+    [
+        ("hello", "hello is no kernel's package", "linux-image-*-dbg"),
+        ("linux-image-amd64-dbg", "no kernel's package", "linux-image-*-dbg"),
+        ("linux-image-6.12.1+deb13-amd64", "no debug information", "linux-image-6.12.1+deb13-amd64-dbg"),
+        ("", "it is no kernel's package", "linux-image-*-dbg"),
+    ],
+)
+def test_other_packages_are_refused(package: str, reason: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        control_identity(f"Package: {package}\nVersion: 1\n", "file.deb")
+    assert caught.value.message.startswith("file.deb: ")
+    assert reason in caught.value.message
+    assert hint in str(caught.value.hint)
+
+
+def uname(release: str, machine: str = "x86_64") -> Any:
+    return SimpleNamespace(release=release, machine=machine)
+
+
+def test_the_running_kernel(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text('NAME="x"\nID="arch"\n')
+    source = host_source(tmp_path, uname("6.12.1-arch1-1"))
+    assert source == HostSource(Identity("6.12.1-arch1-1", distro="arch", arch="x86_64"))
+    assert source.identity.kernel().id == "arch_6.12.1-arch1-1_amd64"
+    # A container's distribution is not its kernel's.
+    assert host_source(tmp_path, uname(REL)).identity.distro == "debian"
+    assert host_source(tmp_path / "none", uname("6.12.1")).identity.kernel().distro == "custom"
+    with pytest.raises(InputError, match="does not begin with a version"):
+        host_source(tmp_path, uname("mine"))
+
+
+def test_the_running_kernels_debug_files_are_used_where_they_are(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        f"usr/lib/debug/boot/vmlinux-{REL}",
+        f"usr/lib/debug/lib/modules/{REL}/kernel/kvm.ko",
+        f"lib/modules/{REL}/kernel/kvm.ko",
+    )
+    source = host_source(tmp_path, uname(REL))
+    assert isinstance(source, FilesSource)
+    assert found(source, tmp_path) == (
+        f"usr/lib/debug/boot/vmlinux-{REL}",
+        [f"usr/lib/debug/lib/modules/{REL}/kernel/kvm.ko"],
+    )
+
+
+def test_this_machine_has_a_kernel() -> None:
+    assert host_source().identity.release == os.uname().release
