@@ -26,7 +26,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 LOCKED := flock .make.lock
 SAY = @printf '\033[1m==>\033[0m %s\n'
 
-.PHONY: help demo test lint lint-python lint-rust lint-stubs test-rust test-python test-fuzz bench environment dev clean distclean
+.PHONY: help demo test lint lint-python lint-rust lint-stubs test-rust test-python fuzz bench environment dev clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -89,6 +89,9 @@ lint-stubs: $(STAMPS)/dev $(STAMPS)/core
 # ksurf-py is nothing but the boundary: an extension module has no interpreter to link a test with, pytest tests it.
 test-rust: $(STAMPS)/dev
 	cargo test $(CARGO_FLAGS) --package ksurf-read
+
+fuzz: $(STAMPS)/toolchain ## Far more damaged input than the tests take, for every reader (MUTATIONS=20000 of each seed)
+	KSURF_MUTATIONS=$(or $(MUTATIONS),20000) cargo test $(CARGO_FLAGS) --package ksurf-read --test mutations
 
 test-python: $(STAMPS)/dev $(STAMPS)/core
 	$(BIN)/pytest $(PYTEST)
