@@ -1,0 +1,125 @@
+"""The command ``ksurf``: one file per command, loaded when it is called."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from ksurf.errors import KsurfError
+
+__all__ = ["main", "print_error", "run"]
+
+COMMANDS = ("kernels", "pull", "add", "ls", "rm", "sql", "show")
+"""In the order of their use; each is the object ``command`` of the module of its name."""
+
+_EXAMPLES = """\b
+Examples:
+  ksurf kernels --version 6.12 --flavor cloud    what Debian's archive offers
+  ksurf pull debian:6.12-cloud-amd64             fetch the newest of these, and read it
+  ksurf add linux-image-6.1.0-50-amd64-dbg.deb   read a package of your own
+  ksurf ls                                       what is in the dataset
+  ksurf show function kvm_vcpu_kick              what a function is on each kernel
+"""
+
+
+class _State:
+    debug = False
+
+
+class _Commands(click.Group):
+    """Commands by module name, loaded alone: the start of the process is part of every query's time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"ksurf.cli.{cmd_name}").command
+        return command
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        import ksurf
+
+        click.echo(f"ksurf {ksurf.__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show where in ksurf an error came from.")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version.",
+)
+@click.pass_obj
+def group(state: _State, debug: bool) -> None:
+    """Show what code outside the kernel can lean on, on the kernels that distributions really ship."""
+    state.debug = debug
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit status; whatever goes wrong is one line, and one hint."""
+    state = _State()
+    try:
+        status = group.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="ksurf",
+            standalone_mode=False,
+            obj=state,
+            # Otherwise click decides, by whether the stream is a terminal.
+            color=False if os.environ.get("NO_COLOR") else None,
+        )
+    except (click.Abort, KeyboardInterrupt):
+        print_error("interrupted")
+        return 130
+    except Exception as error:
+        if state.debug:
+            raise
+        return _explain(error)
+    return status if isinstance(status, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    match error:
+        case KsurfError():
+            print_error(error.message, error.hint)
+            return error.exit_status
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "ksurf"
+            print_error(error.format_message().rstrip("."), f"{command} --help lists what there is")
+            return error.exit_code
+        case click.ClickException():
+            print_error(error.format_message())
+            return error.exit_code
+        case OSError():
+            print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        case _:
+            print_error(
+                f"this is a bug in ksurf: {type(error).__name__}: {error}",
+                "please report it, with what ksurf --debug and the same arguments print",
+            )
+    return 1
+
+
+def print_error(message: str, hint: str | None = None) -> None:
+    """Print an error as a person is to see it."""
+    plain = bool(os.environ.get("NO_COLOR")) or not sys.stderr.isatty()
+    for word, color, text in (("error", "red", message), ("hint", "cyan", hint)):
+        if text is not None:
+            # One line, whatever is in a file's name.
+            line = " ".join(text.split())
+            label = word if plain else click.style(word, fg=color, bold=True)
+            click.echo(f"ksurf: {label}: {line}", err=True, color=not plain)
+
+
+def main() -> None:
+    """Run the process's command line."""
+    sys.exit(run())

@@ -1,0 +1,62 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ksurf.paths import default_dataset
+
+__all__ = ["archive_options", "dataset_option", "threads_option"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def dataset_option(command: _Command) -> _Command:
+    """Give a command the option ``--dataset``, passed as ``dataset``, a :class:`~pathlib.Path`."""
+    return click.option(
+        "--dataset",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=default_dataset,
+        metavar="FOLDER",
+        help="The dataset; by default KSURF_DATASET, else ksurf in the user's XDG data folder.",
+    )(command)
+
+
+def threads_option(command: _Command) -> _Command:
+    """Give a command the option ``--threads``, passed as ``threads``; 0 is one per core."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="How many threads read a kernel; by default one per core.",
+    )(command)
+
+
+def archive_options(command: _Command) -> _Command:
+    """Give a command ``--mirror``, ``--keyring``, ``--unsigned``: ``mirrors``, ``keyrings``, ``unsigned``."""
+    for option in (
+        click.option(
+            "--unsigned", is_flag=True, help="Take the archive's indexes without checking their signatures."
+        ),
+        click.option(
+            "--keyring",
+            "keyrings",
+            multiple=True,
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="FILE",
+            help="Check signatures with this keyring instead of the system's; may be repeated.",
+        ),
+        click.option(
+            "--mirror",
+            "mirrors",
+            multiple=True,
+            metavar="URL",
+            help="Ask this archive, and the one beside it whose name ends in -security, instead of those "
+            "that apt is configured with; repeated, exactly these.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,188 @@
+"""``ksurf pull``: kernels from Debian's archive into the dataset."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ksurf.acquire.debian import Offer
+from ksurf.acquire.download import download
+from ksurf.acquire.files import megabytes
+from ksurf.acquire.http import Http
+from ksurf.acquire.source import Identity, PackageSource
+from ksurf.cli import print_error
+from ksurf.cli.archive import connect
+from ksurf.cli.options import archive_options, dataset_option, threads_option
+from ksurf.cli.reporter import TerminalReporter
+from ksurf.cli.summary import print_summary
+from ksurf.errors import InputError, KsurfError, NotOnMirrorError
+from ksurf.extract import Built, build, is_present
+from ksurf.kernel import arch_name, parse_release
+from ksurf.paths import cache_dir
+from ksurf.progress import Reporter
+from ksurf.selector import Selector, select
+
+if TYPE_CHECKING:
+    from ksurf.dataset.store import Store
+
+__all__ = ["command"]
+
+_EXAMPLES = """\b
+Examples:
+  ksurf pull debian:6.12-cloud-arm64 debian:7.3-cloud-amd64
+  ksurf pull 6.1.0-56-cloud-amd64
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("selectors", nargs=-1, required=True, metavar="SELECTOR...")
+@click.option(
+    "--fallback", is_flag=True, help="If the mirror lacks the newest match, take the newest it has."
+)
+@click.option("--download-only", is_flag=True, help="Fetch and check the packages, and print where they are.")
+@click.option("--keep/--no-keep", default=True, help="Whether a package stays in the cache once it is read.")
+@threads_option
+@archive_options
+@dataset_option
+def command(
+    selectors: tuple[str, ...],
+    fallback: bool,
+    download_only: bool,
+    keep: bool,
+    threads: int,
+    mirrors: tuple[str, ...],
+    keyrings: tuple[str, ...],
+    unsigned: bool,
+    dataset: Path,
+) -> None:
+    """Fetch the newest kernel that each SELECTOR matches, check it, and read it into the dataset.
+
+    A selector is words joined by "-": a version, a flavor, an architecture, as in debian:6.12-cloud-arm64.
+    Where no flavor is named the default one is meant, and where no architecture is named, this machine's. An
+    exact release (uname -r) or a kernel's id is also taken. A kernel that is in the dataset is left as it is.
+    """
+    from ksurf.dataset.store import Store
+
+    reporter = TerminalReporter()
+    wanted = [_Wanted.parse(text) for text in selectors]
+    connection = connect(mirrors, keyrings, unsigned, reporter)
+    offers = connection.archive.offers(arches=_arches(wanted))
+    pull = _Pull(connection.http, Store(dataset), reporter, fallback, download_only, keep, threads)
+    failed = 0
+    done: set[str] = set()
+    for one in wanted:
+        try:
+            pull.newest(one.among(offers), done)
+        except KsurfError as error:
+            failed += 1
+            named = one.selector.text in error.message
+            print_error(error.message if named else f"{one.selector.text}: {error.message}", error.hint)
+    if failed:
+        click.get_current_context().exit(1)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    selector: Selector
+
+    @classmethod
+    def parse(cls, text: str) -> "_Wanted":
+        selector = Selector.parse(text)
+        if selector.distro not in {None, "debian"}:
+            raise InputError(
+                f"{text!r}: ksurf pull knows Debian's archive only",
+                f"fetch {selector.distro}'s debug package yourself, and read it with ksurf add",
+            )
+        machine = os.uname().machine
+        return cls(selector.with_defaults(arch_name(machine) or machine))
+
+    @property
+    def arch(self) -> str | None:
+        """The architecture, if it can be told before the archive is asked."""
+        selector = self.selector
+        if selector.arch is not None:
+            return selector.arch
+        if "_" in selector.name:
+            return selector.name.rpartition("_")[2]
+        try:
+            return parse_release(selector.name).arch
+        except ValueError:
+            return None
+
+    def among(self, offers: Iterable[Offer]) -> list[Offer]:
+        """The offers that match, newest first; of an exact name there may be several builds."""
+        by_kernel = {offer.kernel: offer for offer in offers}
+        return [by_kernel[kernel] for kernel in reversed(select(by_kernel, [self.selector]))]
+
+
+def _arches(wanted: Sequence[_Wanted]) -> set[str] | None:
+    arches = {one.arch for one in wanted}
+    return None if None in arches else {arch for arch in arches if arch is not None}
+
+
+@dataclass(frozen=True)
+class _Pull:
+    http: Http
+    store: "Store"
+    reporter: Reporter
+    fallback: bool
+    download_only: bool
+    keep: bool
+    threads: int
+
+    def newest(self, offers: Sequence[Offer], done: set[str]) -> None:
+        """Take the newest of the offers, or what stands in for it; ``done`` are the ids taken before."""
+        newest = offers[0]
+        if newest.kernel.id in done:
+            return
+        try:
+            self._take(newest)
+            done.add(newest.kernel.id)
+            return
+        except NotOnMirrorError as error:
+            stand_in = next(filter(self._can_be_had, offers[1:]), None)
+            if stand_in is None:
+                raise
+            if not self.fallback:
+                hint = (
+                    f"the newest match that it has is {stand_in.kernel.release}: name that, or use --fallback"
+                )
+                raise NotOnMirrorError(error.message, hint) from error
+            self.reporter.warn(
+                f"{error.message}; taking {stand_in.kernel.release}, the newest match that it has"
+            )
+        if stand_in.kernel.id not in done:
+            self._take(stand_in)
+            done.add(stand_in.kernel.id)
+
+    def _can_be_had(self, offer: Offer) -> bool:
+        return self.store.has(offer.kernel.id) or any(map(self.http.exists, offer.urls))
+
+    def _take(self, offer: Offer) -> None:
+        if not self.download_only and is_present(self.store, offer.kernel):
+            print_summary(Built(offer.kernel, None, 0.0))
+            return
+        package = download(
+            self.http,
+            offer.urls,
+            cache_dir() / "packages" / offer.filename,
+            byte_size=offer.byte_size,
+            sha256=offer.sha256,
+            reporter=self.reporter,
+        )
+        if self.download_only:
+            click.echo(package)
+            return
+        kernel = offer.kernel
+        identity = Identity(kernel.release, kernel.version, kernel.distro, kernel.arch, kernel.flavor)
+        source = PackageSource(package, identity, offer.sha256, offer.urls[0])
+        print_summary(build(source, self.store, reporter=self.reporter, threads=self.threads))
+        if self.keep:
+            size = megabytes(offer.byte_size)
+            click.echo(f"  the package stays in {package.parent} ({size}; --no-keep removes it)")
+        else:
+            for leftover in (package, package.with_name(f"{package.name}.ok")):
+                leftover.unlink(missing_ok=True)

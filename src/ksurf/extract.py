@@ -1,0 +1,191 @@
+"""One acquired kernel into the dataset: the Rust part makes its tables, in a thread that can be stopped."""
+
+import hashlib
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ksurf.acquire.local import control_identity
+from ksurf.acquire.source import UNKNOWN, FilesSource, HostSource, Identity, PackageSource, Source
+from ksurf.errors import DatasetError, InputError, KsurfError
+from ksurf.kernel import Kernel
+from ksurf.progress import Reporter, Task
+
+if TYPE_CHECKING:
+    from ksurf._core import Extraction, Progress
+    from ksurf.dataset.manifest import Manifest
+    from ksurf.dataset.store import Store
+
+__all__ = ["Built", "build", "identify", "is_present"]
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Built:
+    """A kernel that is in the dataset now; ``manifest`` is ``None`` if it was there before."""
+
+    kernel: Kernel
+    manifest: "Manifest | None"
+    seconds: float
+
+
+def build(
+    source: Source,
+    store: "Store",
+    *,
+    reporter: Reporter,
+    named: Identity = UNKNOWN,
+    threads: int = 0,
+) -> Built:
+    """Read a kernel and put it into the dataset, unless it is there.
+
+    ``named`` wins over what the source tells of itself. Interrupted, it stops the reading, leaves the dataset
+    as it was and raises ``KeyboardInterrupt``.
+    """
+    started = time.monotonic()
+    identity = named.over(identify(source))
+    with ExitStack() as locks:
+        expected = _kernel(identity)
+        if expected is not None:
+            if is_present(store, expected):
+                return Built(expected, None, 0.0)
+            locks.enter_context(_locked(store, expected, reporter))
+            if is_present(store, expected):  # thanks to the process that was waited for
+                return Built(expected, None, time.monotonic() - started)
+        extraction = _extract(source, threads, reporter)
+        kernel = _found(source, named, identity, extraction, reporter).kernel()
+        if expected is None or kernel.id != expected.id:
+            # Never two locks at once: another process might want them the other way round.
+            locks.close()
+            locks.enter_context(_locked(store, kernel, reporter))
+            if is_present(store, kernel):
+                return Built(kernel, None, time.monotonic() - started)
+        manifest = store.write(
+            kernel, extraction.tables, source=_facts(source), unreadable=extraction.unreadable
+        )
+    return Built(kernel, manifest, time.monotonic() - started)
+
+
+def is_present(store: "Store", kernel: Kernel) -> bool:
+    """Tell if a kernel is in the dataset; one that is there but cannot be used is an error."""
+    if not store.has(kernel.id):
+        return False
+    for refused in store.refused():
+        if refused.id == kernel.id:
+            raise DatasetError(f"{kernel.id}: {refused.reason}", f"ksurf rm {kernel.id} removes it")
+    return True
+
+
+def _locked(store: "Store", kernel: Kernel, reporter: Reporter) -> AbstractContextManager[None]:
+    return store.locked(
+        kernel.id, on_wait=lambda: reporter.warn(f"waiting for another ksurf that is at {kernel.id}")
+    )
+
+
+def identify(source: Source) -> Identity:
+    """Return what a source tells of its kernel before it is read."""
+    if not isinstance(source, PackageSource) or source.identity.release:
+        return source.identity
+    from ksurf import _core
+
+    try:
+        control = _core.deb_control(str(source.path))
+    except _core.ReadError as error:
+        raise InputError(str(error)) from error
+    return control_identity(control, source.name)
+
+
+def _kernel(identity: Identity) -> Kernel | None:
+    try:
+        return identity.kernel()
+    except InputError:
+        return None
+
+
+def _found(
+    source: Source, named: Identity, identity: Identity, extraction: "Extraction", reporter: Reporter
+) -> Identity:
+    """What the kernel is, now that it has been read: of loose files, they themselves know best."""
+    inside = Identity(release=extraction.release, arch=extraction.machine)
+    if isinstance(source, FilesSource):
+        return named.over(inside).over(identity)
+    if named.release is None and inside.release not in {None, identity.release}:
+        reporter.warn(f"{source.name}: its name says {identity.release}, the kernel in it {inside.release}")
+    return identity.over(inside)
+
+
+def _extract(source: Source, threads: int, reporter: Reporter) -> "Extraction":
+    from ksurf import _core
+
+    progress = _core.Progress()
+
+    def read() -> "Extraction":
+        match source:
+            case PackageSource():
+                return _core.extract_package(str(source.path), threads=threads, progress=progress)
+            case FilesSource():
+                modules = [str(path) for path in source.modules]
+                return _core.extract_files(str(source.vmlinux), modules, threads=threads, progress=progress)
+            case HostSource():
+                return _core.extract_host()
+
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="extract") as pool,
+        reporter.task(f"Reading {source.name}") as task,
+    ):
+        reading = pool.submit(read)
+        try:
+            return _watch(reading, progress, task)
+        except KeyboardInterrupt:
+            progress.cancel()
+            raise
+        except InterruptedError as error:
+            raise KeyboardInterrupt from error
+        except _core.ReadError as error:
+            hint = (
+                "the file is damaged or incomplete: fetch it again"
+                if isinstance(source, PackageSource)
+                else None
+            )
+            raise InputError(str(error), hint) from error
+        except OSError as error:
+            raise KsurfError(f"{error.filename or source.name}: {error.strerror or error}") from error
+
+
+def _watch(reading: "Future[Extraction]", progress: "Progress", task: Task) -> "Extraction":
+    while True:
+        try:
+            return reading.result(timeout=_POLL_SECONDS)
+        except StillRunning:
+            if reading.done():  # the reading itself raised it
+                raise
+            label = (
+                f"{progress.stage} ({progress.images_done} images)"
+                if progress.images_done
+                else progress.stage
+            )
+            task.update(progress.bytes_done, progress.bytes_total or None, label)
+
+
+def _facts(source: Source) -> dict[str, object]:
+    match source:
+        case PackageSource():
+            sha256 = source.sha256
+            if sha256 is None:
+                with source.path.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            facts: dict[str, object] = {
+                "kind": "package",
+                "file": source.name,
+                "byte_size": source.path.stat().st_size,
+                "sha256": sha256,
+            }
+            return {**facts, "url": source.url} if source.url else facts
+        case FilesSource():
+            return {"kind": "files", "file": str(source.vmlinux.resolve()), "modules": len(source.modules)}
+        case HostSource():
+            return {"kind": "host"}
