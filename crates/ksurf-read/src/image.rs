@@ -5,7 +5,7 @@ use crate::dwarf::{self, Sections, Target, Unit, NONE};
 use crate::elf::{text, Buffer, Image, ET_REL};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
 
 /// Where the rows of an image come from.
@@ -255,6 +255,7 @@ impl ImageRows {
         for (index, instance) in self.instances.iter().enumerate() {
             instances_of.entry(instance.function).or_default().push(index as u32);
         }
+        let mut placed: FxHashSet<u32> = by_place.values().flatten().copied().collect();
         for symbol in symbols {
             let stem = stem(&symbol.name);
             let external = symbol.bind != "STB_LOCAL";
@@ -272,8 +273,8 @@ impl ImageRows {
                     named.iter().copied().find(|&f| self.functions[f as usize].external == Some(external))
                 })
                 .or_else(|| named.first().copied());
-            let function = match function {
-                Some(function) => function,
+            let (function, instance) = match function {
+                Some(function) => (function, instance),
                 None => {
                     let function = self.functions.len() as u32;
                     self.functions.push(FunctionRow {
@@ -287,39 +288,44 @@ impl ImageRows {
                         defined: true,
                     });
                     by_name.entry(stem.to_owned()).or_default().push(function);
+                    // Another name for code that DWARF describes under its own (`init_module`), or code that it
+                    // does not describe at all (assembly, thunks).
+                    let unit = instance.and_then(|i| self.instances[i as usize].unit);
                     self.instances.push(InstanceRow {
                         function,
-                        unit: None,
-                        inlined: None,
+                        unit,
+                        inlined: (self.evidence == Evidence::Dwarf).then_some(false),
                         out_of_line: true,
                         place: Some(symbol.place),
                         size: symbol.size,
                         inline_place: None,
                     });
-                    instances_of.insert(function, vec![self.instances.len() as u32 - 1]);
-                    function
+                    let alias = self.instances.len() as u32 - 1;
+                    instances_of.insert(function, vec![alias]);
+                    (function, Some(alias))
                 }
             };
-            // Evidence without addresses (BTF) gets them from the symbol of the plain name.
-            let mut instance = instance;
             if self.functions[function as usize].external.is_none() {
                 self.functions[function as usize].external = Some(external);
             }
-            if let Some([only]) = instances_of.get(&function).map(Vec::as_slice) {
-                let row = &mut self.instances[*only as usize];
-                if row.unit.is_none() && row.place.is_none() && symbol.name == stem {
-                    (row.place, row.size) = (Some(symbol.place), symbol.size);
-                }
-                if row.unit.is_none() && row.place == Some(symbol.place) {
-                    instance = instance.or(Some(*only));
-                }
-            }
-            // A copy under the plain name is the one that the instance's address should be.
-            if let Some(i) = instance {
-                let row = &mut self.instances[i as usize];
-                if row.function == function && symbol.name == stem {
+            let mut instance = instance;
+            if symbol.name == stem {
+                // A symbol is code even where nothing else says so: BTF has no addresses, and the thunks that
+                // GCC leaves of identical functions (-fipa-icf) have no entry in DWARF.
+                let mut bare =
+                    instances_of.get(&function).into_iter().flatten().filter(|i| !placed.contains(i));
+                let bare = match (bare.next(), bare.next()) {
+                    (Some(&only), None) => Some(only),
+                    _ => None,
+                };
+                instance = instance.or(bare);
+                // Of several copies of the code the one under the plain name is the instance's own.
+                if let Some(i) = instance.filter(|&i| self.instances[i as usize].function == function) {
+                    let row = &mut self.instances[i as usize];
+                    row.out_of_line = true;
                     row.place = Some(symbol.place);
                     row.size = symbol.size.or(row.size);
+                    placed.insert(i);
                 }
             }
             self.symbols.push(SymbolRow {
@@ -393,8 +399,9 @@ impl<'i> Builder<'i> {
         Place { section: Some(number), address: offset }
     }
 
-    fn symbols(&mut self) -> Result<()> {
+    fn symbols(&mut self, evidence: Evidence) -> Result<()> {
         let symbols = self.image.code_symbols()?;
+        self.rows.evidence = evidence;
         let placed = symbols
             .into_iter()
             .map(|s| PlacedSymbol {
@@ -411,7 +418,7 @@ impl<'i> Builder<'i> {
     }
 
     fn finish(mut self, kind: &str, path: &str, evidence: Evidence) -> Result<ImageRows> {
-        self.symbols()?;
+        self.symbols(evidence)?;
         let (image, mut rows) = (self.image, self.rows);
         if rows.functions.is_empty() && kind == "vmlinux" {
             return Err(Error::not_a_kernel("it has no DWARF, no BTF and no symbols of functions"));
@@ -424,7 +431,6 @@ impl<'i> Builder<'i> {
         rows.build_id = image.build_id();
         rows.release = image.release();
         rows.machine = image.machine_name();
-        rows.evidence = evidence;
         Ok(rows)
     }
 

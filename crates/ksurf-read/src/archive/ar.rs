@@ -34,29 +34,14 @@ pub struct Member {
 impl<R: BufRead> Ar<R> {
     /// Takes an input that stands at the start of an archive.
     pub fn new(input: R) -> Result<Ar<R>> {
-        let mut ar = Ar {
-            input,
-            offset: 0,
-            start: 0,
-            remaining: 0,
-            padded: false,
-        };
+        let mut ar = Ar { input, offset: 0, start: 0, remaining: 0, padded: false };
         let mut magic = [0; MAGIC.len()];
         let read = ar.read_raw(&mut magic)?;
         if read < magic.len() && magic[..read] == MAGIC[..read] {
-            return Err(Error::truncated(
-                "ar archive",
-                0,
-                MAGIC.len() as u64,
-                read as u64,
-            ));
+            return Err(Error::truncated("ar archive", 0, MAGIC.len() as u64, read as u64));
         }
         if &magic != MAGIC {
-            return Err(Error::corrupt(
-                "ar archive",
-                0,
-                "it does not begin with \"!<arch>\"",
-            ));
+            return Err(Error::corrupt("ar archive", 0, "it does not begin with \"!<arch>\""));
         }
         Ok(ar)
     }
@@ -77,28 +62,14 @@ impl<R: BufRead> Ar<R> {
             0 => return Ok(None),
             HEADER_SIZE => {}
             read => {
-                return Err(Error::truncated(
-                    "ar member header",
-                    offset,
-                    HEADER_SIZE as u64,
-                    read as u64,
-                ))
+                return Err(Error::truncated("ar member header", offset, HEADER_SIZE as u64, read as u64))
             }
         }
         if &header[58..60] != HEADER_END {
-            return Err(Error::corrupt(
-                "ar member header",
-                offset,
-                "its end mark is missing",
-            ));
+            return Err(Error::corrupt("ar member header", offset, "its end mark is missing"));
         }
-        let size = decimal(&header[48..58]).ok_or_else(|| {
-            Error::corrupt(
-                "ar member header",
-                offset,
-                "its size is not a decimal number",
-            )
-        })?;
+        let size = decimal(&header[48..58])
+            .ok_or_else(|| Error::corrupt("ar member header", offset, "its size is not a decimal number"))?;
         let name = String::from_utf8_lossy(&header[..16]);
         let name = name.trim_end_matches(' ');
         let name = name.strip_suffix('/').unwrap_or(name).to_owned();
@@ -112,11 +83,7 @@ impl<R: BufRead> Ar<R> {
     fn read_raw(&mut self, out: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < out.len() {
-            match self
-                .input
-                .read(&mut out[filled..])
-                .map_err(Error::io("read"))?
-            {
+            match self.input.read(&mut out[filled..]).map_err(Error::io("read"))? {
                 0 => break,
                 read => filled += read,
             }
@@ -134,9 +101,7 @@ impl<R: BufRead> BufRead for Ar<R> {
         let available = self.input.fill_buf()?;
         if available.is_empty() {
             let read = self.offset - self.start;
-            return Err(
-                Error::truncated("ar member", self.start, read + self.remaining, read).into(),
-            );
+            return Err(Error::truncated("ar member", self.start, read + self.remaining, read).into());
         }
         let bound = usize::try_from(self.remaining).unwrap_or(usize::MAX);
         Ok(&available[..available.len().min(bound)])
@@ -173,15 +138,7 @@ pub(super) mod tests {
         let mut out = MAGIC.to_vec();
         for (name, data) in members {
             out.extend(
-                format!(
-                    "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
-                    0,
-                    0,
-                    0,
-                    100_644,
-                    data.len()
-                )
-                .bytes(),
+                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, data.len()).bytes(),
             );
             out.extend_from_slice(data);
             if data.len() % 2 == 1 {
@@ -204,12 +161,7 @@ pub(super) mod tests {
 
     #[test]
     fn members_come_in_order_with_their_bytes() {
-        let bytes = archive(&[
-            ("debian-binary", b"2.0\n"),
-            ("odd/", b"abc"),
-            ("empty", b""),
-            ("last", b"x"),
-        ]);
+        let bytes = archive(&[("debian-binary", b"2.0\n"), ("odd/", b"abc"), ("empty", b""), ("last", b"x")]);
         let expected: Vec<(String, Vec<u8>)> = vec![
             ("debian-binary".into(), b"2.0\n".to_vec()),
             ("odd".into(), b"abc".to_vec()),
@@ -217,11 +169,7 @@ pub(super) mod tests {
             ("last".into(), b"x".to_vec()),
         ];
         assert_eq!(contents(&bytes).unwrap(), expected);
-        assert_eq!(
-            contents(&bytes[..bytes.len() - 1]).unwrap(),
-            expected,
-            "the last padding may be missing"
-        );
+        assert_eq!(contents(&bytes[..bytes.len() - 1]).unwrap(), expected, "the last padding may be missing");
     }
 
     #[test]
@@ -254,13 +202,7 @@ pub(super) mod tests {
             "corrupt: ar member header at offset 0x8: its size is not a decimal number"
         );
         bytes[8 + 58] = b'?';
-        assert!(contents(&bytes)
-            .unwrap_err()
-            .to_string()
-            .contains("end mark"));
-        assert!(contents(b"<!DOCTYPE html>")
-            .unwrap_err()
-            .to_string()
-            .contains("!<arch>"));
+        assert!(contents(&bytes).unwrap_err().to_string().contains("end mark"));
+        assert!(contents(b"<!DOCTYPE html>").unwrap_err().to_string().contains("!<arch>"));
     }
 }

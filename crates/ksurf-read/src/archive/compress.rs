@@ -69,9 +69,7 @@ impl<R: BufRead> Decoder<R> {
             Compression::Zstd => {
                 let mut decoder =
                     zstd::stream::read::Decoder::with_buffer(input).map_err(Error::io("decode"))?;
-                decoder
-                    .window_log_max(ZSTD_WINDOW_LOG)
-                    .map_err(Error::io("decode"))?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Error::io("decode"))?;
                 Format::Zstd(decoder)
             }
         }))
@@ -83,12 +81,12 @@ impl<R: BufRead> Read for Decoder<R> {
         match &mut self.0 {
             Format::None(input) => input.read(out),
             Format::Xz(decoder) => decoder.read(out),
-            Format::Gzip(decoder) => decoder
-                .read(out)
-                .map_err(|error| foreign("gzip stream", decoder.get_ref().offset, error)),
-            Format::Zstd(decoder) => decoder
-                .read(out)
-                .map_err(|error| foreign("zstd stream", decoder.get_ref().offset, error)),
+            Format::Gzip(decoder) => {
+                decoder.read(out).map_err(|error| foreign("gzip stream", decoder.get_ref().offset, error))
+            }
+            Format::Zstd(decoder) => {
+                decoder.read(out).map_err(|error| foreign("zstd stream", decoder.get_ref().offset, error))
+            }
         }
     }
 }
@@ -100,10 +98,7 @@ fn foreign(what: &'static str, offset: u64, error: io::Error) -> io::Error {
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::truncated(what, offset, 1, 0),
-        io::ErrorKind::OutOfMemory => Error::Io {
-            op: "decompress",
-            source: error,
-        },
+        io::ErrorKind::OutOfMemory => Error::Io { op: "decompress", source: error },
         _ => Error::corrupt(what, offset, error.to_string()),
     }
     .into()
@@ -127,17 +122,11 @@ impl<R: BufRead> Input<R> {
                 read => peeked += read,
             }
         }
-        Ok(Input {
-            magic,
-            peeked,
-            offset: 0,
-            inner,
-        })
+        Ok(Input { magic, peeked, offset: 0, inner })
     }
 
     fn peeked(&self) -> &[u8] {
-        let from =
-            usize::try_from(self.offset).map_or(self.peeked, |offset| offset.min(self.peeked));
+        let from = usize::try_from(self.offset).map_or(self.peeked, |offset| offset.min(self.peeked));
         &self.magic[from..self.peeked]
     }
 }
@@ -175,12 +164,7 @@ struct Xz<R> {
 
 impl<R: BufRead> Xz<R> {
     fn new(input: Input<R>, threads: usize) -> Result<Xz<R>> {
-        Ok(Xz {
-            input,
-            stream: xz_stream(threads)?,
-            threads,
-            finished: false,
-        })
+        Ok(Xz { input, stream: xz_stream(threads)?, threads, finished: false })
     }
 
     /// Called between streams: goes past padding and begins the next stream, if there is one.
@@ -258,14 +242,10 @@ fn xz_stream(threads: usize) -> Result<Stream> {
 fn xz_error(error: liblzma::stream::Error, offset: u64) -> Error {
     use liblzma::stream::Error as Xz;
     match error {
-        Xz::Mem => Error::Io {
-            op: "decompress",
-            source: io::ErrorKind::OutOfMemory.into(),
-        },
-        Xz::MemLimit => Error::unsupported(
-            "xz dictionary",
-            format_args!("more than {} MiB", XZ_MEMORY >> 20),
-        ),
+        Xz::Mem => Error::Io { op: "decompress", source: io::ErrorKind::OutOfMemory.into() },
+        Xz::MemLimit => {
+            Error::unsupported("xz dictionary", format_args!("more than {} MiB", XZ_MEMORY >> 20))
+        }
         Xz::Options => Error::corrupt("xz stream", offset, "unknown filter or flag"),
         Xz::Format => Error::corrupt("xz stream", offset, "no stream header"),
         Xz::Data => Error::corrupt("xz stream", offset, "the compressed data is damaged"),
@@ -281,8 +261,7 @@ pub fn decompress(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>> {
             _ => Ok(Cow::Borrowed(bytes)),
         };
     }
-    let mut decoder =
-        BufReader::with_capacity(WINDOW.min(bytes.len() * 4), Decoder::new(bytes, 1)?);
+    let mut decoder = BufReader::with_capacity(WINDOW.min(bytes.len() * 4), Decoder::new(bytes, 1)?);
     let mut out = Vec::new();
     loop {
         let window = decoder.fill_buf().map_err(Error::io("decompress"))?;
@@ -290,11 +269,7 @@ pub fn decompress(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>> {
             return Ok(Cow::Owned(out));
         }
         if (out.len() + window.len()) as u64 > limit {
-            return Err(Error::too_large(
-                "decompressed file",
-                (out.len() + window.len()) as u64,
-                limit,
-            ));
+            return Err(Error::too_large("decompressed file", (out.len() + window.len()) as u64, limit));
         }
         out.extend_from_slice(window);
         let read = window.len();
@@ -313,12 +288,7 @@ pub(super) mod tests {
 
     /// As `dpkg-deb` does it: several blocks, each with its sizes in its header.
     pub fn xz_blocks(bytes: &[u8], block_size: u64) -> Vec<u8> {
-        let stream = MtStreamBuilder::new()
-            .threads(2)
-            .block_size(block_size)
-            .preset(1)
-            .encoder()
-            .unwrap();
+        let stream = MtStreamBuilder::new().threads(2).block_size(block_size).preset(1).encoder().unwrap();
         let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
@@ -369,22 +339,14 @@ pub(super) mod tests {
 
     fn decode(bytes: &[u8], threads: usize, step: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        Decoder::new(Dribble { bytes, step }, threads)?
-            .read_to_end(&mut out)
-            .map_err(Error::io("read"))?;
+        Decoder::new(Dribble { bytes, step }, threads)?.read_to_end(&mut out).map_err(Error::io("read"))?;
         Ok(out)
     }
 
     #[test]
     fn every_format_gives_the_bytes_back() {
         let plain = sample(200_000);
-        for packed in [
-            plain.clone(),
-            xz(&plain),
-            xz_blocks(&plain, 30_000),
-            zst(&plain),
-            gz(&plain),
-        ] {
+        for packed in [plain.clone(), xz(&plain), xz_blocks(&plain, 30_000), zst(&plain), gz(&plain)] {
             for (threads, step) in [(1, 1 << 20), (3, 1 << 20), (1, 1), (2, 777)] {
                 assert!(
                     decode(&packed, threads, step).unwrap() == plain,
@@ -407,31 +369,18 @@ pub(super) mod tests {
         }
         let mut packed = xz(b"one");
         packed.push(0);
-        assert!(decode(&packed, 1, 99)
-            .unwrap_err()
-            .to_string()
-            .contains("multiple of four"));
+        assert!(decode(&packed, 1, 99).unwrap_err().to_string().contains("multiple of four"));
     }
 
     #[test]
     fn every_truncation_is_an_error() {
         let plain = sample(3_000);
-        for packed in [
-            xz(&plain),
-            xz_blocks(&plain, 1_000),
-            zst(&plain),
-            gz(&plain),
-        ] {
+        for packed in [xz(&plain), xz_blocks(&plain, 1_000), zst(&plain), gz(&plain)] {
             for end in (6..packed.len()).step_by(3) {
                 for threads in [1, 2] {
                     let error = decode(&packed[..end], threads, 1 << 20).unwrap_err();
                     let is_truncated = matches!(error, Error::Truncated { .. });
-                    assert!(
-                        is_truncated,
-                        "{:x?} cut at {end} of {}: {error}",
-                        &packed[..4],
-                        packed.len()
-                    );
+                    assert!(is_truncated, "{:x?} cut at {end} of {}: {error}", &packed[..4], packed.len());
                 }
             }
         }
@@ -453,43 +402,21 @@ pub(super) mod tests {
         let mut damaged = xz(&plain);
         damaged[100] ^= 1;
         let error = decode(&damaged, 1, 1 << 20).unwrap_err();
-        assert!(
-            matches!(error, Error::Corrupt { offset, .. } if offset > 24),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Corrupt { offset, .. } if offset > 24), "{error}");
     }
 
     #[test]
     fn a_bomb_stops_at_the_limit() {
-        for bomb in [
-            xz(&vec![0; 9 << 20]),
-            zst(&vec![0; 9 << 20]),
-            gz(&vec![0; 9 << 20]),
-        ] {
+        for bomb in [xz(&vec![0; 9 << 20]), zst(&vec![0; 9 << 20]), gz(&vec![0; 9 << 20])] {
             assert!(bomb.len() < 1 << 20);
-            assert!(matches!(
-                decompress(&bomb, 1 << 20),
-                Err(Error::TooLarge {
-                    limit: 1_048_576,
-                    ..
-                })
-            ));
+            assert!(matches!(decompress(&bomb, 1 << 20), Err(Error::TooLarge { limit: 1_048_576, .. })));
         }
-        assert!(matches!(
-            decompress(b"plain", 4),
-            Err(Error::TooLarge { size: 5, .. })
-        ));
+        assert!(matches!(decompress(b"plain", 4), Err(Error::TooLarge { size: 5, .. })));
     }
 
     #[test]
     fn other_compressions_are_named() {
-        assert_eq!(
-            decompress(b"BZh91AY", 99).unwrap_err().to_string(),
-            "unsupported compression: bzip2"
-        );
-        assert!(matches!(
-            decompress(b"BZhello", 99),
-            Ok(Cow::Borrowed(b"BZhello"))
-        ));
+        assert_eq!(decompress(b"BZh91AY", 99).unwrap_err().to_string(), "unsupported compression: bzip2");
+        assert!(matches!(decompress(b"BZhello", 99), Ok(Cow::Borrowed(b"BZhello"))));
     }
 }

@@ -68,9 +68,7 @@ impl<R: Read> Read for Watched<'_, R> {
             self.counters.check()?;
             match self.input.read(out) {
                 Ok(read) => {
-                    self.counters
-                        .bytes_done
-                        .fetch_add(read as u64, Ordering::Relaxed);
+                    self.counters.bytes_done.fetch_add(read as u64, Ordering::Relaxed);
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -99,13 +97,9 @@ impl<'c> Deb<'c> {
         let file = File::open(path).map_err(Error::io("open"))?;
         let metadata = file.metadata().map_err(Error::io("read"))?;
         if !metadata.is_file() {
-            return Err(Error::not_a_kernel(
-                "a package is a regular file, and this is not",
-            ));
+            return Err(Error::not_a_kernel("a package is a regular file, and this is not"));
         }
-        counters
-            .bytes_total
-            .store(metadata.len(), Ordering::Relaxed);
+        counters.bytes_total.store(metadata.len(), Ordering::Relaxed);
         Deb::new(file, threads, counters)
     }
 }
@@ -113,10 +107,7 @@ impl<'c> Deb<'c> {
 impl<'c, R: Read> Deb<'c, R> {
     /// As [`Deb::open`], from any input.
     pub fn new(input: R, threads: usize, counters: &'c Counters) -> Result<Deb<'c, R>> {
-        let mut ar = Ar::new(BufReader::with_capacity(
-            READ_SIZE,
-            Watched { input, counters },
-        ))?;
+        let mut ar = Ar::new(BufReader::with_capacity(READ_SIZE, Watched { input, counters }))?;
         read_version(&mut ar)?;
         let member = expect(&mut ar, "control.tar")?.name;
         let control = read_control(&mut ar, &member)?;
@@ -126,11 +117,7 @@ impl<'c, R: Read> Deb<'c, R> {
             threads => threads,
         };
         let decoder = Decoder::new(ar, threads).at(&member)?;
-        Ok(Deb {
-            control,
-            tar: Tar::new(member, BufReader::with_capacity(WINDOW, decoder)),
-            counters,
-        })
+        Ok(Deb { control, tar: Tar::new(member, BufReader::with_capacity(WINDOW, decoder)), counters })
     }
 
     /// The package's `control` paragraph. Source: deb-control(5).
@@ -152,22 +139,14 @@ pub fn control(path: &Path) -> Result<String> {
 }
 
 fn read_version(ar: &mut Ar<impl BufRead>) -> Result<()> {
-    let member = ar
-        .next_member()?
-        .ok_or_else(|| Error::not_a_kernel("an empty ar archive"))?;
+    let member = ar.next_member()?.ok_or_else(|| Error::not_a_kernel("an empty ar archive"))?;
     if member.name != "debian-binary" {
         return Err(Error::not_a_kernel("an ar archive, but no Debian package"));
     }
     let mut version = String::new();
-    ar.take(16)
-        .read_to_string(&mut version)
-        .map_err(Error::io("read"))
-        .at(&member.name)?;
+    ar.take(16).read_to_string(&mut version).map_err(Error::io("read")).at(&member.name)?;
     if !version.starts_with("2.") {
-        return Err(Error::unsupported(
-            "Debian package format",
-            version.trim_end(),
-        ));
+        return Err(Error::unsupported("Debian package format", version.trim_end()));
     }
     Ok(())
 }
@@ -176,9 +155,7 @@ fn read_version(ar: &mut Ar<impl BufRead>) -> Result<()> {
 fn expect(ar: &mut Ar<impl BufRead>, name: &'static str) -> Result<Member> {
     loop {
         let Some(member) = ar.next_member()? else {
-            return Err(Error::not_a_kernel(format!(
-                "a Debian package without {name}"
-            )));
+            return Err(Error::not_a_kernel(format!("a Debian package without {name}")));
         };
         if member.name.starts_with('_') {
             continue;
@@ -253,17 +230,8 @@ mod tests {
     fn a_package_reads_the_same_however_it_is_compressed() {
         use compress::tests::{gz, xz, xz_blocks, zst};
         let data = sample();
-        let expected = [
-            ("usr/vmlinux".to_owned(), 90_000),
-            ("usr/kvm.ko".to_owned(), 1_001),
-        ];
-        for packed in [
-            data.clone(),
-            gz(&data),
-            xz(&data),
-            xz_blocks(&data, 9_999),
-            zst(&data),
-        ] {
+        let expected = [("usr/vmlinux".to_owned(), 90_000), ("usr/kvm.ko".to_owned(), 1_001)];
+        for packed in [data.clone(), gz(&data), xz(&data), xz_blocks(&data, 9_999), zst(&data)] {
             for threads in [0, 1, 3] {
                 // the name may lie, the content does not
                 for name in ["data.tar.xz", "data.tar"] {
@@ -275,16 +243,9 @@ mod tests {
 
     #[test]
     fn every_truncation_is_an_error() {
-        let bytes = package(
-            "data.tar.xz",
-            &compress::tests::xz_blocks(&sample(), 30_000),
-        );
+        let bytes = package("data.tar.xz", &compress::tests::xz_blocks(&sample(), 30_000));
         for end in (0..bytes.len() - 1).rev().step_by(97) {
-            assert!(
-                files(&bytes[..end], 2).is_err(),
-                "cut at {end} of {}",
-                bytes.len()
-            );
+            assert!(files(&bytes[..end], 2).is_err(), "cut at {end} of {}", bytes.len());
         }
         let error = files(&bytes[..bytes.len() / 2], 2).unwrap_err().to_string();
         assert!(error.starts_with("data.tar.xz: "), "{error}");
@@ -293,20 +254,10 @@ mod tests {
 
     #[test]
     fn what_is_no_package_is_said() {
-        let archive = |members| {
-            files(&ar::tests::archive(members), 1)
-                .unwrap_err()
-                .to_string()
-        };
+        let archive = |members| files(&ar::tests::archive(members), 1).unwrap_err().to_string();
         assert_eq!(archive(&[]), "not a kernel: an empty ar archive");
-        assert_eq!(
-            archive(&[("foo.o", b"")]),
-            "not a kernel: an ar archive, but no Debian package"
-        );
-        assert_eq!(
-            archive(&[("debian-binary", b"3.0\n")]),
-            "unsupported Debian package format: 3.0"
-        );
+        assert_eq!(archive(&[("foo.o", b"")]), "not a kernel: an ar archive, but no Debian package");
+        assert_eq!(archive(&[("debian-binary", b"3.0\n")]), "unsupported Debian package format: 3.0");
         assert_eq!(
             archive(&[("debian-binary", b"2.0\n"), ("data.tar", b"")]),
             "unsupported member of a Debian package: \"data.tar\" where control.tar is expected"
@@ -325,20 +276,13 @@ mod tests {
         assert!(deb.next_entry().unwrap().is_some());
         counters.cancelled.store(true, Ordering::Relaxed);
         assert!(deb.next_entry().err().unwrap().is_cancelled());
-        assert!(Deb::new(&bytes[..], 2, &counters)
-            .err()
-            .unwrap()
-            .is_cancelled());
+        assert!(Deb::new(&bytes[..], 2, &counters).err().unwrap().is_cancelled());
     }
 
     #[test]
     fn control_is_read_from_a_file() {
         let path = std::env::temp_dir().join(format!("ksurf-control-{}.deb", std::process::id()));
-        std::fs::write(
-            &path,
-            package("data.tar.gz", &compress::tests::gz(&sample())),
-        )
-        .unwrap();
+        std::fs::write(&path, package("data.tar.gz", &compress::tests::gz(&sample()))).unwrap();
         assert_eq!(control(&path).unwrap(), CONTROL);
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(control(&path), Err(Error::Io { op: "open", .. })));

@@ -98,11 +98,7 @@ impl<R: BufRead> Tar<R> {
     /// The next member, or `None` after the last, when the input was read and checked to its very end.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_, R>>> {
         match self.advance() {
-            Ok(Some((kind, size))) => Ok(Some(Entry {
-                tar: self,
-                kind,
-                size,
-            })),
+            Ok(Some((kind, size))) => Ok(Some(Entry { tar: self, kind, size })),
             Ok(None) => Ok(None),
             Err(error) => Err(error.at(&self.name)),
         }
@@ -153,10 +149,7 @@ impl<R: BufRead> Tar<R> {
             }
             size = pax.size.unwrap_or(size);
             self.path = pax.path.or(long_name).unwrap_or_else(|| path(&header));
-            self.link = pax
-                .link
-                .or(long_link)
-                .unwrap_or_else(|| until_zero(&header[LINK_NAME]).to_vec());
+            self.link = pax.link.or(long_link).unwrap_or_else(|| until_zero(&header[LINK_NAME]).to_vec());
             let kind = match header[TYPE] {
                 _ if pax.sparse => Type::Other,
                 b'0' | b'7' => Type::File,
@@ -175,9 +168,7 @@ impl<R: BufRead> Tar<R> {
                 self.path = rest.to_vec();
             }
             if size > ARCHIVE_LIMIT {
-                return Err(
-                    Error::too_large("tar member", size, ARCHIVE_LIMIT).at(Lossy(&self.path))
-                );
+                return Err(Error::too_large("tar member", size, ARCHIVE_LIMIT).at(Lossy(&self.path)));
             }
             self.remaining = size;
             self.padding = padding(size);
@@ -231,17 +222,12 @@ impl<R: BufRead> Tar<R> {
     /// The data of a header that describes the next one.
     fn metadata(&mut self, size: u64) -> Result<Vec<u8>> {
         if size > METADATA_LIMIT {
-            return Err(Error::too_large(
-                "tar extended header",
-                size,
-                METADATA_LIMIT,
-            ));
+            return Err(Error::too_large("tar extended header", size, METADATA_LIMIT));
         }
         let mut data = Vec::new();
         let start = self.offset;
         while (data.len() as u64) < size {
-            let window =
-                self.window("tar extended header", start, size, size - data.len() as u64)?;
+            let window = self.window("tar extended header", start, size, size - data.len() as u64)?;
             let read = window.len();
             data.extend_from_slice(window);
             self.consume(read);
@@ -268,11 +254,7 @@ impl<R: BufRead> Tar<R> {
             }
             self.consume(read);
             if self.offset - start > TRAILER_LIMIT {
-                return Err(Error::corrupt(
-                    "tar archive",
-                    start,
-                    "data follows its end mark",
-                ));
+                return Err(Error::corrupt("tar archive", start, "data follows its end mark"));
             }
         }
     }
@@ -345,17 +327,14 @@ impl Pax {
         let mut rest = data;
         while !rest.is_empty() && rest[0] != 0 {
             let offset = start + (data.len() - rest.len()) as u64;
-            let (key, value, after) = record(rest).ok_or_else(|| {
-                Error::corrupt("tar extended header", offset, "a record is malformed")
-            })?;
+            let (key, value, after) = record(rest)
+                .ok_or_else(|| Error::corrupt("tar extended header", offset, "a record is malformed"))?;
             rest = after;
             match key {
                 b"path" => pax.path = Some(value.to_vec()),
                 b"linkpath" => pax.link = Some(value.to_vec()),
                 b"size" => {
-                    let size = std::str::from_utf8(value)
-                        .ok()
-                        .and_then(|text| text.parse().ok());
+                    let size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                     pax.size = Some(size.ok_or_else(|| {
                         Error::corrupt("tar extended header", offset, "its size is not a number")
                     })?);
@@ -390,11 +369,7 @@ fn check(header: &[u8; BLOCK], offset: u64) -> Result<()> {
     let signed: i64 = (0..BLOCK).map(|at| i64::from(blank(at) as i8)).sum();
     match number(&header[CHECKSUM]) {
         Some(sum) if sum == unsigned || i64::try_from(sum) == Ok(signed) => Ok(()),
-        _ => Err(Error::corrupt(
-            "tar header",
-            offset,
-            "its checksum is wrong",
-        )),
+        _ => Err(Error::corrupt("tar header", offset, "its checksum is wrong")),
     }
 }
 
@@ -402,13 +377,9 @@ fn check(header: &[u8; BLOCK], offset: u64) -> Result<()> {
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         // the first bit is the mark, the second the sign, the rest the number
-        let mut digits = field
-            .iter()
-            .enumerate()
-            .map(|(at, &byte)| if at == 0 { byte & 0x7f } else { byte });
-        return digits.try_fold(0u64, |value, byte| {
-            (value >> 56 == 0).then_some(value << 8 | u64::from(byte))
-        });
+        let mut digits = field.iter().enumerate().map(|(at, &byte)| if at == 0 { byte & 0x7f } else { byte });
+        return digits
+            .try_fold(0u64, |value, byte| (value >> 56 == 0).then_some(value << 8 | u64::from(byte)));
     }
     let digits = until_zero(field).trim_ascii();
     digits.iter().try_fold(0u64, |value, &digit| match digit {
@@ -477,11 +448,7 @@ pub(super) mod tests {
     }
 
     fn member(path: &str, kind: u8, data: &[u8]) -> Vec<u8> {
-        [
-            &header(path, kind, data.len() as u64, "")[..],
-            &padded(data),
-        ]
-        .concat()
+        [&header(path, kind, data.len() as u64, "")[..], &padded(data)].concat()
     }
 
     /// An archive of these files.
@@ -575,11 +542,7 @@ pub(super) mod tests {
             member("././@LongLink", b'K', format!("{long}k\0").as_bytes()),
             header("cut", b'2', 0, "cut").to_vec(),
             member("pax_global_header", b'g', b"13 path=nono\n"),
-            pax(&[
-                ("mtime", "1.5"),
-                ("path", &format!("./{long}p")),
-                ("size", "2"),
-            ]),
+            pax(&[("mtime", "1.5"), ("path", &format!("./{long}p")), ("size", "2")]),
             [&header("cut", b'0', 0, "")[..], &padded(b"p4")].concat(),
             pax(&[("linkpath", "to\u{e9}")]),
             header("soft", b'2', 0, "cut").to_vec(),
@@ -608,10 +571,8 @@ pub(super) mod tests {
         let mut map = [7; BLOCK];
         let more = map;
         map[SPARSE_BLOCK_CONTINUES] = 0;
-        let bytes = ended(vec![
-            [&sparse[..], &more, &map, &padded(b"data")].concat(),
-            member("after", b'0', b"x"),
-        ]);
+        let bytes =
+            ended(vec![[&sparse[..], &more, &map, &padded(b"data")].concat(), member("after", b'0', b"x")]);
         assert_eq!(list(&bytes).unwrap(), ["holes?", "after: x"]);
     }
 
@@ -624,22 +585,14 @@ pub(super) mod tests {
         std::fs::write(dir.join("short"), "s").unwrap();
         std::os::unix::fs::symlink("short", dir.join("soft")).unwrap();
         for format in ["ustar", "gnu", "pax", "v7"] {
-            let members: &[&str] = if format == "v7" {
-                &["./short"]
-            } else {
-                &["./short", &deep, "soft"]
-            };
+            let members: &[&str] = if format == "v7" { &["./short"] } else { &["./short", &deep, "soft"] };
             let output = std::process::Command::new("tar")
                 .args(["-c", "-f-", "--format", format, "-C"])
                 .arg(&dir)
                 .args(members)
                 .output()
                 .unwrap();
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let expected = [
                 "short: s".to_owned(),
                 format!("{deep}/ dir"),
@@ -657,16 +610,10 @@ pub(super) mod tests {
         let bytes = archive(&[("a", b"12345"), ("b", b"")]);
         for end in 0..bytes.len() - BLOCK {
             let error = list(&bytes[..end]).unwrap_err();
-            assert!(
-                matches!(error.root(), Error::Truncated { .. }),
-                "{end}: {error}"
-            );
+            assert!(matches!(error.root(), Error::Truncated { .. }), "{end}: {error}");
         }
         let error = list(&bytes[..BLOCK + 3]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "data.tar: a: truncated: tar member at offset 0x200 needs 5 bytes, 3 are there"
-        );
+        assert_eq!(error, "data.tar: a: truncated: tar member at offset 0x200 needs 5 bytes, 3 are there");
     }
 
     #[test]
@@ -674,19 +621,10 @@ pub(super) mod tests {
         let bytes = header("vast", b'0', 0o77_777_777_777, "");
         let mut tar = Tar::new("data.tar", &bytes[..]);
         let mut entry = tar.next_entry().unwrap().unwrap();
-        assert!(matches!(
-            entry.read(1 << 20).unwrap_err().root(),
-            Error::TooLarge {
-                limit: 1_048_576,
-                ..
-            }
-        ));
+        assert!(matches!(entry.read(1 << 20).unwrap_err().root(), Error::TooLarge { limit: 1_048_576, .. }));
         let mut out = Vec::new();
         let error = entry.read_into(&mut out, u64::MAX).unwrap_err();
-        assert!(
-            matches!(error.root(), Error::Truncated { available: 0, .. }),
-            "{error}"
-        );
+        assert!(matches!(error.root(), Error::Truncated { available: 0, .. }), "{error}");
         assert_eq!(out.capacity(), 0);
     }
 
@@ -708,21 +646,10 @@ pub(super) mod tests {
         assert_eq!(number(b"\0\0"), Some(0));
         assert_eq!(number(b"12a4\0"), None);
         assert_eq!(number(&[0x80, 0, 1, 2]), Some(258));
-        assert_eq!(
-            number(&[0x80, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 1]),
-            Some(0xff << 56 | 1)
-        );
-        assert_eq!(
-            number(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
-            None,
-            "too large"
-        );
+        assert_eq!(number(&[0x80, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 1]), Some(0xff << 56 | 1));
+        assert_eq!(number(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]), None, "too large");
         assert_eq!(number(&[0xff; 12]), None, "negative");
-        assert_eq!(
-            number(&[0x80, 0, 0, 0, 0, 0, 0, 9]),
-            Some(9),
-            "a checksum's field is short"
-        );
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 0, 9]), Some(9), "a checksum's field is short");
     }
 
     #[test]
@@ -731,31 +658,16 @@ pub(super) mod tests {
         let mut damaged = bytes.clone();
         damaged[2 * BLOCK] = b'c';
         let error = list(&damaged).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "data.tar: corrupt: tar header at offset 0x400: its checksum is wrong"
-        );
+        assert_eq!(error, "data.tar: corrupt: tar header at offset 0x400: its checksum is wrong");
         let mut bad = header("a", b'0', 0, "");
         bad[SIZE.start] = b'9';
         sum(&mut bad);
-        assert!(list(&bad)
-            .unwrap_err()
-            .to_string()
-            .contains("size is not a number"));
+        assert!(list(&bad).unwrap_err().to_string().contains("size is not a number"));
         let bad = ended(vec![member("x", b'x', b"99 path=a\n")]);
-        assert!(list(&bad)
-            .unwrap_err()
-            .to_string()
-            .contains("a record is malformed"));
+        assert!(list(&bad).unwrap_err().to_string().contains("a record is malformed"));
         let bad = header("x", b'x', METADATA_LIMIT + 1, "");
-        assert!(matches!(
-            list(&bad).unwrap_err().root(),
-            Error::TooLarge { .. }
-        ));
+        assert!(matches!(list(&bad).unwrap_err().root(), Error::TooLarge { .. }));
         let bad = [bytes, vec![1; 2 << 20]].concat();
-        assert!(list(&bad)
-            .unwrap_err()
-            .to_string()
-            .contains("data follows its end mark"));
+        assert!(list(&bad).unwrap_err().to_string().contains("data follows its end mark"));
     }
 }

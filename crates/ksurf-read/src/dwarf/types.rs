@@ -16,6 +16,8 @@ pub struct Prototypes<'s, 'a> {
     header: UnitHeader,
     abbreviations: Abbreviations,
     str_offsets_base: u64,
+    /// Whether types are written with C's keywords; Rust's names stand alone.
+    keywords: bool,
 }
 
 /// An array's dimensions are types of their own in C, but children of one DIE in DWARF: the number of the
@@ -46,14 +48,19 @@ impl<'s, 'a> Prototypes<'s, 'a> {
             header,
             abbreviations,
             str_offsets_base: if encoding.offset_size == 8 { 16 } else { 8 },
+            keywords: true,
         };
         let mut cursor = sections.cursor(header.first);
         if let Some(root) = out.next(&mut cursor)? {
             for attribute in out.abbreviations.attributes(root) {
                 let value =
                     form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
-                if attribute.name == dw::DW_AT_str_offsets_base.0 {
-                    out.str_offsets_base = value.number().unwrap_or(out.str_offsets_base);
+                match gimli::DwAt(attribute.name) {
+                    dw::DW_AT_str_offsets_base => {
+                        out.str_offsets_base = value.number().unwrap_or(out.str_offsets_base);
+                    }
+                    dw::DW_AT_language => out.keywords = value.number() != Some(dw::DW_LANG_Rust.0.into()),
+                    _ => {}
                 }
             }
         }
@@ -193,7 +200,7 @@ impl<'s, 'a> Prototypes<'s, 'a> {
 
     fn named(&self, keyword: &str, die: &Die<'a>) -> TypeNode<'a> {
         let name = die.name.map_or_else(|| "(anon)".to_owned(), text);
-        let text = if keyword.is_empty() { name } else { format!("{keyword} {name}") };
+        let text = if keyword.is_empty() || !self.keywords { name } else { format!("{keyword} {name}") };
         TypeNode::Named { text: Cow::Owned(text.into_bytes()) }
     }
 }
