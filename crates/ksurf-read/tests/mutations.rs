@@ -120,7 +120,7 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
 fn deb(control: &[u8], data: &[u8]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
     for (name, bytes) in [("debian-binary", &b"2.0\n"[..]), ("control.tar.xz", control), ("data.tar", data)] {
-        write!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, bytes.len()).unwrap();
+        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, 100_644, bytes.len()).unwrap();
         out.extend_from_slice(bytes);
         out.resize(out.len().next_multiple_of(2), b'\n');
     }
