@@ -1,0 +1,1 @@
+"""The dataset: kernels as Parquet tables on disk, how they get there, and how they are asked."""

@@ -1,0 +1,246 @@
+"""The dataset on disk: kernels come whole or not at all, whatever happens to the process that makes them.
+
+A kernel is written below ``tmp/``, forced to disk, and renamed to ``kernels/kernel=<id>/``. A reader sees
+only the latter. What a killed writer left below ``tmp/`` goes with the next one, which knows it by its lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ksurf
+from ksurf.dataset.lock import FileLock
+from ksurf.dataset.manifest import ImageCounts, Manifest, TableSize, UnreadableImage
+from ksurf.dataset.schema import FORMAT_VERSION, TABLES
+from ksurf.errors import DatasetError, DiskFullError
+from ksurf.kernel import Kernel
+
+__all__ = ["MANIFEST", "RefusedKernel", "Store"]
+
+MANIFEST = "manifest.json"
+_PREFIX = "kernel="
+# A quota and a limit on the size of files are a full disk to whoever meets them.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedKernel:
+    """A kernel on disk that this version of ksurf does not use."""
+
+    id: str
+    path: Path
+    reason: str
+
+
+class Store:
+    """The dataset at one path. Opening it touches nothing; the folder is made by the first write."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the dataset."""
+        self.path = path
+
+    def directory(self, kernel_id: str) -> Path:
+        """Where the kernel of that id lies, or would lie."""
+        return self.path / "kernels" / f"{_PREFIX}{kernel_id}"
+
+    def has(self, kernel_id: str) -> bool:
+        """Tell if the kernel is there, whether or not this version can use it."""
+        return (self.directory(kernel_id) / MANIFEST).is_file()
+
+    @contextmanager
+    def locked(self, kernel_id: str, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Keep other processes from making or removing the kernel; wait for one that does.
+
+        ``on_wait`` is called before waiting. The lock falls with the process, however it ends.
+        """
+        lock = FileLock(self.path / "locks" / f"{kernel_id}.lock")
+        try:
+            lock.acquire(on_wait=on_wait)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        with lock:
+            yield
+
+    def kernels(self) -> list[Manifest]:
+        """The kernels that can be used, in version order."""
+        found = (self._load(directory) for directory in self._directories())
+        return sorted((m for m in found if isinstance(m, Manifest)), key=lambda manifest: manifest.kernel)
+
+    def refused(self) -> list[RefusedKernel]:
+        """The kernels that cannot be used, and why: made by a newer ksurf, or damaged."""
+        found = (self._load(directory) for directory in self._directories())
+        return [kernel for kernel in found if isinstance(kernel, RefusedKernel)]
+
+    def write(
+        self,
+        kernel: Kernel,
+        tables: Mapping[str, Any],
+        *,
+        source: Mapping[str, Any],
+        unreadable: Iterable[tuple[str, str, str]] = (),
+    ) -> Manifest:
+        """Put a kernel into the dataset, whole or not at all.
+
+        ``tables`` maps the names of :data:`~ksurf.dataset.schema.TABLES` to objects with
+        ``__arrow_c_stream__``; ``unreadable`` lists image, path and reason. Raises
+        :class:`~ksurf.errors.DatasetError` if the kernel is there already or cannot be written.
+        """
+        from ksurf.dataset.parquet import read_streams
+
+        try:
+            data = read_streams(tables)
+            with self._workspace(kernel.id) as workspace:
+                sizes = _write_tables(data, workspace)
+                manifest = Manifest(
+                    kernel=kernel,
+                    source=source,
+                    tables=sizes,
+                    images=_count_images(data),
+                    unreadable=tuple(UnreadableImage(*image) for image in unreadable),
+                    created=datetime.now(UTC).replace(microsecond=0),
+                    tool_version=ksurf.__version__,
+                    format_version=FORMAT_VERSION,
+                )
+                (workspace / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+                for file in workspace.iterdir():
+                    _sync(file)
+                _sync(workspace)
+                self._publish(workspace, kernel.id)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        return manifest
+
+    def remove(self, kernel_id: str) -> None:
+        """Take a kernel out of the dataset; raises :class:`~ksurf.errors.DatasetError` if it is not there."""
+        directory = self.directory(kernel_id)
+        if not directory.is_dir():
+            raise DatasetError(f"{self.path}: there is no kernel {kernel_id}")
+        try:
+            with self.locked(kernel_id), self._workspace(kernel_id) as workspace:
+                # Renamed first: a half-removed kernel must not be seen.
+                directory.rename(workspace / "removed")
+                _sync(directory.parent)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def _directories(self) -> list[Path]:
+        try:
+            return sorted(p for p in (self.path / "kernels").iterdir() if p.name.startswith(_PREFIX))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DatasetError(f"{error.filename}: {error.strerror}") from error
+
+    def _load(self, directory: Path) -> Manifest | RefusedKernel | None:
+        path = directory / MANIFEST
+        kernel_id = directory.name.removeprefix(_PREFIX)
+        try:
+            document = json.loads(path.read_bytes())
+            version = document["format_version"]
+            if version > FORMAT_VERSION:
+                reason = f"made by a newer ksurf ({document.get('tool_version')}), in format {version}"
+                return RefusedKernel(kernel_id, directory, f"{reason}; this one reads up to {FORMAT_VERSION}")
+            manifest = Manifest.from_json(document)
+            if manifest.kernel.id != kernel_id:
+                raise ValueError(f"it describes {manifest.kernel.id}")
+        except FileNotFoundError:
+            if not directory.exists():  # removed meanwhile
+                return None
+            return RefusedKernel(kernel_id, directory, f"it has no {MANIFEST}")
+        except OSError as error:
+            return RefusedKernel(kernel_id, directory, f"{MANIFEST}: {error.strerror}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return RefusedKernel(kernel_id, directory, f"{MANIFEST} is damaged: {error}")
+        return manifest
+
+    @contextmanager
+    def _workspace(self, name: str) -> Iterator[Path]:
+        """A directory of this process's own, gone afterwards; those of dead processes go first."""
+        tmp = self.path / "tmp"
+        tmp.mkdir(parents=True, exist_ok=True)
+        self._sweep(tmp)
+        workspace = tmp / f"{name}.{secrets.token_hex(4)}"
+        # The lock comes before the directory: a directory without a lock has no owner.
+        with FileLock(_lock_of(workspace)):
+            workspace.mkdir()
+            try:
+                yield workspace
+            finally:
+                shutil.rmtree(workspace, ignore_errors=True)
+
+    def _sweep(self, tmp: Path) -> None:
+        for path in tmp.iterdir():
+            workspace = path.with_name(path.name.removesuffix(".lock"))
+            lock = FileLock(_lock_of(workspace))
+            if lock.acquire(wait=False):
+                with lock:
+                    shutil.rmtree(workspace, ignore_errors=True)
+
+    def _publish(self, workspace: Path, kernel_id: str) -> None:
+        directory = self.directory(kernel_id)
+        directory.parent.mkdir(exist_ok=True)
+        try:
+            workspace.rename(directory)
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                hint = f"ksurf rm {kernel_id} removes it"
+                raise DatasetError(f"{kernel_id} is in the dataset {self.path} already", hint) from error
+            raise
+        _sync(directory.parent)
+
+
+def _lock_of(workspace: Path) -> Path:
+    return workspace.with_name(f"{workspace.name}.lock")
+
+
+def _write_tables(data: Mapping[str, Any], directory: Path) -> dict[str, TableSize]:
+    """Write all tables at once, the largest first."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ksurf.dataset.parquet import write_table
+
+    largest_first = sorted(TABLES.values(), key=lambda table: -data[table.name].nbytes)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        files = {table.name: directory / f"{table.name}.parquet" for table in largest_first}
+        for written in [pool.submit(write_table, data[t.name], t, files[t.name]) for t in largest_first]:
+            written.result()
+    return {name: TableSize(data[name].num_rows, files[name].stat().st_size) for name in TABLES}
+
+
+def _count_images(data: Mapping[str, Any]) -> tuple[ImageCounts, ...]:
+    counts = {}
+    for table in ("units", "instances", "symbols"):
+        pairs = data[table]["image"].value_counts()
+        counts[table] = dict(zip(*(column.to_pylist() for column in pairs.flatten()), strict=True))
+    images = data["images"]
+    return tuple(
+        ImageCounts(name, evidence, *(counts[table].get(image, 0) for table in counts))
+        for image, name, evidence in zip(
+            *(images[column].to_pylist() for column in ("id", "name", "evidence")), strict=True
+        )
+    )
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _cannot_write(path: Path, error: OSError) -> DatasetError | DiskFullError:
+    if error.errno in _FULL:
+        hint = "make room, or name another dataset with --dataset; the dataset is as it was"
+        return DiskFullError(f"{path}: no room for the kernel ({os.strerror(error.errno)})", hint)
+    return DatasetError(f"{error.filename or path}: {error.strerror or error}")
