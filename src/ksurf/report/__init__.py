@@ -1,0 +1,1 @@
+"""Judgements on paper: Markdown, JSON, and the terminal."""

@@ -1,0 +1,161 @@
+"""A report as Markdown with the HTML that GitHub shows: ``<details>`` per kernel, code blocks for the facts.
+
+The shape is that of the field's published reports, element for element, so that theirs and ksurf's can stand
+side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ksurf.dataset.rows import CallSite, Instance
+from ksurf.report.function import Delta, FunctionReport, Group
+from ksurf.series import Member
+from ksurf.surface.change import (
+    Change,
+    ParamAdded,
+    ParamRemoved,
+    ParamRenamed,
+    ParamReordered,
+    ParamTypeChanged,
+)
+from ksurf.surface.function import FunctionStatus
+
+__all__ = ["function_markdown"]
+
+
+def function_markdown(report: FunctionReport) -> str:
+    """The whole report on a function, with a newline at its end."""
+    return "\n".join(_document(report)) + "\n"
+
+
+def _document(report: FunctionReport) -> Iterator[str]:
+    yield f"# Function: {_code(report.name)}"
+    yield ""
+    yield "## Status"
+    for group in report.groups:
+        yield f"<b>{group.name}</b>"
+        yield "<ul>"
+        for member, status in group.members:
+            yield "<li>"
+            yield from _status(member, status)
+            yield "</li>"
+        yield "</ul>"
+    yield ""
+    yield "## Differences"
+    for group in report.groups:
+        yield from _differences(group)
+
+
+def _status(member: Member, status: FunctionStatus) -> Iterator[str]:
+    words = ", ".join(status.statuses)
+    title = f"In {_code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
+    if not status.present:
+        yield title
+        return
+    yield "<details>"
+    yield f"<summary>{title}</summary>"
+    yield ""
+    # What is inlined away has no declaration that anyone could call or attach to.
+    if status.has_code and status.prototypes:
+        yield "```c"
+        yield from status.prototypes
+        yield "```"
+        yield ""
+    yield f"**Collision:** {status.collision or 'Unknown'}"
+    yield ""
+    yield f"**Inline:** {status.inline or 'Unknown'}"
+    yield ""
+    yield f"**Transformation:** {status.transformation}"
+    yield ""
+    yield "**Instances:**"
+    yield ""
+    for instance in status.instances:
+        yield from _instance(instance, status)
+    if status.rows.symbols:
+        yield "**Symbols:**"
+        yield ""
+        yield "```"
+        for symbol in status.rows.symbols:
+            end = symbol.address + (symbol.byte_size or 0)
+            yield f"{symbol.address:x}-{end:x}: {symbol.name} ({symbol.bind})"
+        yield "```"
+    yield "</details>"
+
+
+def _instance(instance: Instance, status: FunctionStatus) -> Iterator[str]:
+    yield "```"
+    yield f"In {_place(instance)}{_address(instance)}"
+    location = status.location(instance)
+    if location is not None:
+        yield f"Location: {location}"
+    yield f"Inline: {'Unknown' if instance.inlined is None else instance.inlined}"
+    yield from _callers("Inline callers:", status.calls(instance, inline=True))
+    yield from _callers("Direct callers:", status.calls(instance, inline=False))
+    yield "```"
+
+
+def _place(instance: Instance) -> str:
+    if instance.image == "vmlinux":
+        return instance.unit or "vmlinux"
+    return f"{instance.unit} [{instance.image}]" if instance.unit else f"[{instance.image}]"
+
+
+def _address(instance: Instance) -> str:
+    address = instance.address if instance.address is not None else instance.inline_address
+    return "" if address is None else f" ({address:x})"
+
+
+def _callers(title: str, calls: tuple[CallSite, ...]) -> Iterator[str]:
+    if calls:
+        yield title
+        for call in calls:
+            yield f"  - {call.unit or call.image}:{call.caller}"
+
+
+def _differences(group: Group) -> Iterator[str]:
+    # A group that has the function nowhere has nothing to compare.
+    if not any(any(delta.present) for delta in group.deltas):
+        return
+    yield f"<b>{group.name}</b>"
+    yield "<ul>"
+    for delta in group.deltas:
+        yield from _delta(delta)
+    yield "</ul>"
+
+
+def _delta(delta: Delta) -> Iterator[str]:
+    if delta.changes is None:
+        return
+    yield "<li>"
+    if delta.changes:
+        yield "<details>"
+        yield f"<summary>Changed between {_code(delta.old)} and {_code(delta.new)} ⚠️</summary>"
+        yield "<ul>"
+        for change in delta.changes:
+            yield "<li>"
+            yield f"<b>{change.label}. </b>"
+            yield _change(change)
+            yield "</li>"
+        yield "</ul>"
+        yield "</details>"
+    else:
+        yield f"No changes between {_code(delta.old)} and {_code(delta.new)} ✅"
+    yield "</li>"
+
+
+def _change(change: Change) -> str:
+    match change:
+        case ParamAdded(parameter=parameter) | ParamRemoved(parameter=parameter):
+            return _code(parameter.text)
+        case ParamTypeChanged(old=old, new=new) | ParamRenamed(old=old, new=new):
+            return f"{_code(old.text)} ➡️ {_code(new.text)}"
+        case ParamReordered(old=names, new=new_names):
+            return f"{_code(', '.join(names))} ➡️ {_code(', '.join(new_names))}"
+        case _:
+            return f"{_code(change.old)} ➡️ {_code(change.new)}"
+
+
+def _code(text: str) -> str:
+    # Names come from files that anyone can make; Rust's have angle brackets of their own.
+    return f"<code>{text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}</code>"
