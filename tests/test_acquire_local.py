@@ -59,7 +59,7 @@ def test_a_vmlinux_is_known_by_its_content(tmp_path: Path, kind: int, big_endian
 
 
 def test_a_vmlinux_may_be_named_by_its_release(tmp_path: Path) -> None:
-    for name in (f"vmlinux-{REL}", f"lib/modules/{REL}/vmlinux"):
+    for name in (f"vmlinux-{REL}", f"lib/modules/{REL}/vmlinux", f"{REL}/vmlinux"):
         tree(tmp_path, name)
         assert one(tmp_path / name).identity == Identity(release=REL)
     tree(tmp_path, "vmlinux-mine")
@@ -191,6 +191,15 @@ def test_modules_with_debug_information_are_preferred(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_per_kernel(tmp_path: Path) -> None:
+    tree(tmp_path, f"{REL}/vmlinux", "6.1.0-mine/vmlinux", "6.1.0-mine/kvm.ko")
+    first, second = local_sources(tmp_path)
+    assert isinstance(first, FilesSource)
+    assert isinstance(second, FilesSource)
+    assert found(first, tmp_path) == ("6.1.0-mine/vmlinux", ["6.1.0-mine/kvm.ko"])
+    assert found(second, tmp_path) == (f"{REL}/vmlinux", [])
+
+
 def test_a_tree_of_several_kernels(tmp_path: Path) -> None:
     other = "6.1.0-5-amd64"
     tree(
@@ -198,11 +207,8 @@ def test_a_tree_of_several_kernels(tmp_path: Path) -> None:
         *(f"usr/lib/debug/boot/vmlinux-{release}" for release in (REL, other)),
         *(f"usr/lib/debug/lib/modules/{release}/kernel/kvm.ko" for release in (REL, other)),
     )
-    sources = local_sources(tmp_path)
-    assert [(source.identity.release, len(getattr(source, "modules"))) for source in sources] == [  # noqa: B009
-        (other, 1),
-        (REL, 1),
-    ]
+    sources = [source for source in local_sources(tmp_path) if isinstance(source, FilesSource)]
+    assert [(source.identity.release, len(source.modules)) for source in sources] == [(other, 1), (REL, 1)]
 
 
 DEBIAN = "Maintainer: Debian Kernel Team <debian-kernel@lists.debian.org>\n"

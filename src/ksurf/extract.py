@@ -133,25 +133,18 @@ def _extract(source: Source, threads: int, reporter: Reporter) -> "Extraction":
             case HostSource():
                 return _core.extract_host()
 
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="extract") as pool,
-        reporter.task(f"Reading {source.name}") as task,
-    ):
-        reading = pool.submit(read)
+    with ThreadPoolExecutor(1, thread_name_prefix="extract") as pool:
         try:
-            return _watch(reading, progress, task)
+            with reporter.task(f"Reading {source.name}") as task:
+                return _watch(pool.submit(read), progress, task)
         except KeyboardInterrupt:
-            progress.cancel()
+            progress.cancel()  # or the pool would wait for all of it
             raise
         except InterruptedError as error:
             raise KeyboardInterrupt from error
         except _core.ReadError as error:
-            hint = (
-                "the file is damaged or incomplete: fetch it again"
-                if isinstance(source, PackageSource)
-                else None
-            )
-            raise InputError(str(error), hint) from error
+            damaged = "the file is damaged or incomplete: fetch it again"
+            raise InputError(str(error), damaged if isinstance(source, PackageSource) else None) from error
         except OSError as error:
             raise KsurfError(f"{error.filename or source.name}: {error.strerror or error}") from error
 

@@ -102,14 +102,19 @@ class _Part:
         with room(self.path.parent):
             self._file = self.path.open("ab+", buffering=0)
         with self._file:
-            resumed = self._take_over()
-            self._check_room()
-            self._fetch(http, urls)
-            if resumed and self._digest.hexdigest() != self._sha256:
-                # What was there may have been of something else: once more, from the start.
-                self._restart()
+            try:
+                resumed = self._take_over()
+                self._check_room()
                 self._fetch(http, urls)
-            os.fsync(self._file.fileno())
+                if resumed and self._digest.hexdigest() != self._sha256:
+                    # What was there may have been of something else: once more, from the start.
+                    self._restart()
+                    self._fetch(http, urls)
+                os.fsync(self._file.fileno())
+            except BaseException:
+                if self._done == 0:
+                    self.path.unlink()
+                raise
         if (actual := self._digest.hexdigest()) != self._sha256:
             self.path.unlink()
             raise VerificationError(

@@ -1,8 +1,7 @@
 """Files in the cache: written aside and renamed, and clear words when there is no room for them."""
 
 import errno
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,11 +31,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that no other process ever sees half of it."""
     with room(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(aside).replace(path)
+            aside.write_bytes(content)
+            aside.replace(path)
         except BaseException:
-            Path(aside).unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             raise

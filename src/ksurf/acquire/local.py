@@ -73,11 +73,9 @@ def _elf_type(start: bytes) -> int | None:
 
 
 def _release_of(vmlinux: Path) -> str | None:
-    """The release that a path tells: ``vmlinux-REL``, ``.../modules/REL/vmlinux``."""
+    """The release that a path tells: ``vmlinux-REL``, ``.../modules/REL/vmlinux``, ``REL/vmlinux``."""
     name = vmlinux.name.removeprefix("vmlinux-")
     if name == vmlinux.name:
-        if vmlinux.parent.parent.name != "modules":
-            return None
         name = vmlinux.parent.name
     try:
         parse_release(name)

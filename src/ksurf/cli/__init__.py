@@ -114,8 +114,8 @@ def print_error(message: str, hint: str | None = None) -> None:
     plain = bool(os.environ.get("NO_COLOR")) or not sys.stderr.isatty()
     for word, color, text in (("error", "red", message), ("hint", "cyan", hint)):
         if text is not None:
-            # One line, whatever is in a file's name.
-            line = " ".join(text.split())
+            # One line that a terminal shows as it is, whatever is in a file's name or a server's answer.
+            line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
             label = word if plain else click.style(word, fg=color, bold=True)
             click.echo(f"ksurf: {label}: {line}", err=True, color=not plain)
 

@@ -1,0 +1,133 @@
+"""A stand-in for the Rust part: what it extracts is what a test says."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ksurf.dataset.manifest import Manifest, TableSize, UnreadableImage
+from ksurf.dataset.store import RefusedKernel
+from ksurf.kernel import Kernel
+
+
+class ReadError(Exception):
+    pass
+
+
+@dataclass
+class Extraction:
+    release: str | None = None
+    machine: str | None = None
+    unreadable: list[tuple[str, str, str]] = field(default_factory=list)
+    tables: dict[str, object] = field(default_factory=dict)
+
+
+class Progress:
+    bytes_done = 1
+    bytes_total = 2
+    images_done = 3
+    stage = "reading"
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
+class FakeCore(ModuleType):
+    """Install with :meth:`install`; ``calls`` are those of the extracting functions."""
+
+    def __init__(self) -> None:
+        super().__init__("ksurf._core")
+        self.Progress = Progress
+        self.ReadError = ReadError
+        self.calls: list[tuple[Any, ...]] = []
+        self.control = ""
+        self.extract: Callable[[Progress], Extraction] = lambda progress: Extraction()
+
+    @classmethod
+    def install(cls, monkeypatch: pytest.MonkeyPatch) -> "FakeCore":
+        """Take the place of the real one for a test."""
+        import ksurf
+
+        core = cls()
+        monkeypatch.setitem(sys.modules, "ksurf._core", core)
+        monkeypatch.setattr(ksurf, "_core", core, raising=False)
+        return core
+
+    def deb_control(self, path: str) -> str:
+        if not self.control:
+            raise ReadError(f"{path}: not a package")
+        return self.control
+
+    def extract_package(self, path: str, *, threads: int, progress: Progress) -> Extraction:
+        self.calls.append(("package", Path(path).name, threads))
+        return self.extract(progress)
+
+    def extract_files(
+        self, vmlinux: str, modules: list[str], *, threads: int, progress: Progress
+    ) -> Extraction:
+        self.calls.append(("files", Path(vmlinux).name, [Path(path).name for path in modules], threads))
+        return self.extract(progress)
+
+    def extract_host(self) -> Extraction:
+        self.calls.append(("host",))
+        return self.extract(Progress())
+
+
+class FakeStore:
+    """A dataset in memory; ``events`` are what was done to it, in order."""
+
+    kernels: dict[str, dict[str, object]]
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.kernels = {}
+        self.events: list[str] = []
+        self.unusable: list[RefusedKernel] = []
+        self.while_waiting: Callable[[], None] = lambda: None
+
+    def has(self, kernel_id: str) -> bool:
+        return kernel_id in self.kernels
+
+    def refused(self) -> list[RefusedKernel]:
+        return self.unusable
+
+    @contextmanager
+    def locked(self, kernel_id: str, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        self.events.append(f"lock {kernel_id}")
+        self.while_waiting()
+        try:
+            yield
+        finally:
+            self.events.append(f"unlock {kernel_id}")
+
+    def write(
+        self,
+        kernel: Kernel,
+        tables: Mapping[str, object],
+        *,
+        source: Mapping[str, object],
+        unreadable: list[tuple[str, str, str]],
+    ) -> Manifest:
+        from datetime import UTC, datetime
+
+        self.events.append(f"write {kernel.id}")
+        self.kernels[kernel.id] = dict(source)
+        names = ("images", "functions", "instances", "call_sites", "symbols")
+        return Manifest(
+            kernel=kernel,
+            source=source,
+            tables={name: TableSize(1234, 1_000_000) for name in names},
+            images=(),
+            unreadable=tuple(UnreadableImage(*image) for image in unreadable),
+            created=datetime.now(UTC),
+            tool_version="0",
+            format_version=1,
+        )
