@@ -1,13 +1,61 @@
-"""What all tests share: folders of their own, and a way to skip what needs Debian's archive."""
+"""What all tests share: folders of their own, real kernels, a look for the network, notes in the summary."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
-from ksurf.acquire.mirror import PUBLIC
+from ksurf.acquire import apt
+from ksurf.acquire.http import Http
+from ksurf.acquire.mirror import apt_mirrors
+from ksurf.errors import KsurfError
+
+if TYPE_CHECKING:
+    from real_kernels import RealKernels
+
+_NOTES = pytest.StashKey[list[str]]()
+_INRELEASE_LIMIT = 1 << 24
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_NOTES] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``network`` where there is none."""
+    if item.get_closest_marker("network") and (reason := _why_unreachable()):
+        pytest.skip(reason)
+
+
+@cache
+def _why_unreachable() -> str | None:
+    if os.environ.get("KSURF_OFFLINE"):
+        return "KSURF_OFFLINE is set"
+    mirror = apt_mirrors(apt.read_sources())[0][0]
+    try:
+        answer = Http(apt.proxy()).fetch(f"{mirror.url}/dists/stable/InRelease", _INRELEASE_LIMIT)
+    except KsurfError as error:
+        return f"Debian's archive cannot be reached: {error.message}"
+    return None if answer.status == 200 else f"Debian's archive answers {answer.status}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what tests had to say."""
+    if notes := config.stash[_NOTES]:
+        terminalreporter.section("notes")
+        for line in notes:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Return a function that says something in the summary: what was covered, what was measured."""
+    return request.config.stash[_NOTES].append
 
 
 @pytest.fixture(autouse=True)
@@ -18,28 +66,24 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
+def _test_cache() -> Path:
+    """Where real packages and kernels are kept between runs of the tests."""
+    named = os.environ.get("KSURF_TEST_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) if named else Path(base, "ksurf-tests")
+
+
 @pytest.fixture
 def network_cache(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return where real packages are kept between runs of the tests, and make it ksurf's cache."""
-    named = os.environ.get("KSURF_TEST_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(named) if named else Path(base, "ksurf-tests")
+    folder = _test_cache()
     monkeypatch.setenv("KSURF_CACHE", str(folder))
     return folder
 
 
-@cache
-def _why_unreachable() -> str | None:
-    try:
-        httpx.head(
-            f"{PUBLIC[0].url}/dists/stable/InRelease", timeout=10, follow_redirects=True
-        ).raise_for_status()
-    except httpx.HTTPError as error:
-        return f"Debian's archive cannot be reached: {error}"
-    return None
+@pytest.fixture(scope="session")
+def real_kernels() -> RealKernels:
+    """Return kernels of Debian's archive, pulled when a test asks for one."""
+    from real_kernels import RealKernels
 
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked ``network`` where there is none."""
-    if item.get_closest_marker("network") and (reason := _why_unreachable()):
-        pytest.skip(reason)
+    return RealKernels(_test_cache())

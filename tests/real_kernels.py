@@ -1,4 +1,4 @@
-"""Real kernels for the tests: pulled with the command, kept while the code that makes datasets is unchanged."""
+"""Real kernels for the tests: pulled with the command, kept while the code that makes them is unchanged."""
 
 from __future__ import annotations
 
@@ -12,26 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import ksurf
-from ksurf.acquire.debian import Offer
-from ksurf.cli.archive import connect
-from ksurf.errors import MirrorError
+from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
-from ksurf.progress import Silent
 from ksurf.selector import Selector, select
 
 KSURF = Path(sys.executable).with_name("ksurf")
-
-
-@cache
-def offline() -> str | None:
-    """Why Debian's archive cannot be asked; ``None`` if it can."""
-    if os.environ.get("KSURF_OFFLINE"):
-        return "KSURF_OFFLINE is set"
-    try:
-        connect([], [], False, Silent()).archive.offers(arches={"amd64"}, suites=["stable"])
-    except MirrorError as error:
-        return f"Debian's archive cannot be reached: {error.message}"
-    return None
 
 
 class Pulled(NamedTuple):
@@ -42,7 +27,7 @@ class Pulled(NamedTuple):
 
 
 class RealKernels:
-    """The tests' dataset, below ``folder``; packages stay in ksurf's own cache."""
+    """The tests' dataset and packages, below ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,12 +39,11 @@ class RealKernels:
     @cache  # noqa: B019  # there is one object per session
     def pull(self, selector: str) -> Pulled:
         """The newest kernel that the selector matches and the mirror has."""
-        self.ksurf("pull", selector, "--fallback", "--dataset", str(self.dataset))
-        for offer in _matches(selector):
-            tables = self.dataset / "kernels" / f"kernel={offer.kernel.id}"
-            if tables.is_dir():
-                return Pulled(offer.kernel, tables)
-        raise AssertionError(f"ksurf pull {selector} ended well, but left no such kernel in {self.dataset}")
+        self.ksurf("pull", selector, "--fallback")
+        store = Store(self.dataset)
+        kernels = [manifest.kernel for manifest in store.kernels()]
+        newest = select(kernels, [Selector.parse(selector).with_defaults("amd64")])[-1]
+        return Pulled(newest, store.directory(newest.id))
 
     def package(self, kernel: Kernel) -> Path:
         """The package that a pulled kernel came from."""
@@ -67,17 +51,16 @@ class RealKernels:
 
     def ksurf(self, *arguments: str) -> str:
         """What a command prints; it must end well."""
-        done = subprocess.run([KSURF, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        folders = {"KSURF_CACHE": str(self.folder), "KSURF_DATASET": str(self.dataset)}
+        done = subprocess.run(
+            [KSURF, *arguments],
+            env={**os.environ, **folders},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         assert done.returncode == 0, f"ksurf {' '.join(arguments)}: {done.stderr}"
         return done.stdout
-
-
-def _matches(selector: str) -> list[Offer]:
-    """What the archive offers for a selector, newest first."""
-    wanted = Selector.parse(selector).with_defaults("amd64")
-    offers = connect([], [], False, Silent()).archive.offers(arches={wanted.arch or "amd64"})
-    by_kernel = {offer.kernel: offer for offer in offers}
-    return [by_kernel[kernel] for kernel in reversed(select(by_kernel, [wanted]))]
 
 
 def _readers() -> str:

@@ -25,7 +25,11 @@ UNITS_PER_PROCESS = 24
 
 @dataclass(frozen=True, order=True)
 class Definition:
-    """A function in one unit that is not merely declared there."""
+    """A function in one unit that is not merely declared there.
+
+    Of two functions with equal code the compiler may keep one and make the other a second symbol of it. The
+    other's entry then has neither code nor a word about inlining; it is ``folded``. Its symbol tells its place.
+    """
 
     name: str
     unit: str
@@ -36,7 +40,8 @@ class Definition:
     addresses: tuple[int, ...]
     """Where out-of-line copies start; more than one after cloning."""
     inline_addresses: tuple[int, ...]
-    """Where copies inside other functions are entered."""
+    """Where copies inside other functions start, or, those in several pieces, are entered."""
+    folded: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -155,16 +160,15 @@ class _UnitReader:
                 origin = self._origin(die)
                 self.addresses.setdefault(origin.offset, []).append(address)
                 self._walk(die, origin, origin, 0)
-        definitions = []
-        for die in subprograms:
-            addresses = self.addresses.get(die.offset, [])
-            inline_addresses = self.inline_addresses.get(die.offset, [])
-            inlined = self._value(die, "DW_AT_inline") in INLINED
-            if die is self._origin(die) and (addresses or inlined):
-                definitions.append(self._definition(die, inlined, addresses, inline_addresses))
+        definitions = [d for die in subprograms if (d := self._definition(die)) is not None]
         return UnitReading(self.path, definitions, self.calls)
 
-    def _definition(self, die: Any, inlined: bool, addresses: list[int], inline: list[int]) -> Definition:
+    def _definition(self, die: Any) -> Definition | None:
+        addresses = self.addresses.get(die.offset, [])
+        inlined = self._value(die, "DW_AT_inline") in INLINED
+        folded = not addresses and not {"DW_AT_inline", "DW_AT_declaration"} & set(die.attributes)
+        if "DW_AT_abstract_origin" in die.attributes or not (addresses or inlined or folded):
+            return None
         return Definition(
             name=self._text(die, "DW_AT_name") or "",
             unit=self.path,
@@ -173,7 +177,8 @@ class _UnitReader:
             external=bool(self._value(die, "DW_AT_external")),
             inlined=inlined,
             addresses=tuple(sorted(addresses)),
-            inline_addresses=tuple(sorted(inline)),
+            inline_addresses=tuple(sorted(self.inline_addresses.get(die.offset, []))),
+            folded=folded,
         )
 
     def _walk(self, die: Any, caller: Any, enclosing: Any, depth: int) -> None:
@@ -253,10 +258,10 @@ class _UnitReader:
         return None
 
     def _entry(self, die: Any) -> int | None:
-        """Where the code of a DIE is entered: where it starts, unless it says otherwise (DWARF 5, 2.18)."""
+        """Where a copy in one piece starts, and where one in several is entered (DWARF 5, 2.18)."""
         start = self._address(die)
         entry = die.attributes.get("DW_AT_entry_pc")
-        if entry is None:
+        if entry is None or "DW_AT_low_pc" in die.attributes:
             return start
         address: int = entry.value if entry.form.startswith("DW_FORM_addr") else (start or 0) + entry.value
         return address

@@ -6,8 +6,9 @@ functions all units that speak of them, of those that hundreds of units call som
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from oracle import judgement
 from oracle.dataset import Tables
 from oracle.package import take_vmlinux
-from oracle.reading import Definition, Image
+from oracle.reading import Definition, Image, Symbol
 from oracle.sample import STRATA, Sample, draw
 from real_kernels import Pulled, RealKernels
 
@@ -65,8 +66,21 @@ def read_units(sample: Sample) -> set[str]:
     return {unit.path for unit in sample.units.values()}
 
 
-def drawn(sample: Sample) -> list[Definition]:
-    return [d for unit in sample.units.values() for d in unit.definitions if d.name in sample.names]
+@pytest.fixture(scope="module")
+def symbols(image: Image, sample: Sample) -> list[Symbol]:
+    return [symbol for symbol in image.symbols() if symbol.base in sample.names]
+
+
+@pytest.fixture(scope="module")
+def drawn(sample: Sample, symbols: list[Symbol]) -> list[Definition]:
+    """The definitions of the functions drawn, with what their symbols alone tell."""
+    places: dict[str, tuple[int, ...]] = defaultdict(tuple)
+    for symbol in symbols:
+        places[symbol.name] += (symbol.address,)
+    definitions = (d for unit in sample.units.values() for d in unit.definitions if d.name in sample.names)
+    completed = (replace(d, addresses=places[d.name]) if d.folded else d for d in definitions)
+    # Without code, copies or a symbol, the compiler has dropped it.
+    return [d for d in completed if d.addresses or d.inlined]
 
 
 def test_every_kind_of_function_is_in_the_sample(sample: Sample) -> None:
@@ -74,17 +88,14 @@ def test_every_kind_of_function_is_in_the_sample(sample: Sample) -> None:
     assert len(sample.complete) >= 150
 
 
-def test_symbols(image: Image, sample: Sample, tables: Tables) -> None:
-    same([s for s in image.symbols() if s.base in sample.names], tables.symbols(sample.names))
+def test_symbols(symbols: list[Symbol], sample: Sample, tables: Tables) -> None:
+    same(symbols, tables.symbols(sample.names))
 
 
-def test_instances_and_their_places(sample: Sample, tables: Tables) -> None:
+def test_instances_and_their_places(drawn: list[Definition], sample: Sample, tables: Tables) -> None:
     units = read_units(sample)
     same(
-        [
-            (d.name, d.unit, d.decl_file, d.decl_line, d.external, d.inlined, bool(d.addresses))
-            for d in drawn(sample)
-        ],
+        [(d.name, d.unit, d.decl_file, d.decl_line, d.external, d.inlined, bool(d.addresses)) for d in drawn],
         [
             (i.name, i.unit, i.decl_file, i.decl_line, i.external, i.inlined, i.out_of_line)
             for i in tables.instances(sample.names)
@@ -99,10 +110,9 @@ def test_functions_read_in_full_are_nowhere_else(sample: Sample, tables: Tables)
     assert not elsewhere
 
 
-def test_addresses(sample: Sample, tables: Tables) -> None:
+def test_addresses(drawn: list[Definition], sample: Sample, tables: Tables) -> None:
     instances = {(i.name, i.unit, i.decl_file, i.decl_line): i for i in tables.instances(sample.names)}
-    for definition in drawn(sample):
-        d = definition
+    for d in drawn:
         instance = instances[d.name, d.unit, d.decl_file, d.decl_line]
         if d.addresses:
             assert instance.address in d.addresses, d

@@ -1,0 +1,55 @@
+"""The shape of a function's Markdown report: each line is of one kind, and the kinds follow a grammar."""
+
+from __future__ import annotations
+
+import re
+
+_STATUS = "Duplicate|Collision|Full Inline|Selective Inline|Transformation"
+_COLLISION = "Unique (?:Global|Static)|Static Duplication|Static-(?:Static|Global) Collision"
+_LINES = {
+    "_": "",
+    "T": r"# Function: <code>\w+</code>",
+    "S": "## Status",
+    "G": "<b>(?:Regular|Arch|Flavor)</b>",
+    "u": "<ul>",
+    "U": "</ul>",
+    "l": "<li>",
+    "L": "</li>",
+    "A": r"In <code>[^<]+</code>: Absent ⚠️",
+    "d": "<details>",
+    "s": rf"<summary>In <code>[^<]+</code>: (?:✅|(?:{_STATUS})(?:, (?:{_STATUS}))* ⚠️)</summary>",
+    "D": "</details>",
+    "c": "```c",
+    "p": r".+\);",
+    "f": "```",
+    "C": rf"\*\*Collision:\*\* (?:{_COLLISION})",
+    "I": r"\*\*Inline:\*\* (?:No|Selective|Full)",
+    "X": r"\*\*Transformation:\*\* (?:True|False)",
+    "N": r"\*\*Instances:\*\*",
+    "i": r"In \S+(?: \[\w+\])? \([0-9a-f]+\)",
+    "o": r"Location: \S+:\d+",
+    "n": "Inline: (?:True|False)",
+    "v": "Inline callers:",
+    "w": "Direct callers:",
+    "y": r"  - \S+:\S+",
+    "B": r"\*\*Symbols:\*\*",
+    "b": r"[0-9a-f]+-[0-9a-f]+: \S+ \(STB_\w+\)",
+    "E": "## Differences",
+}
+_INSTANCE = "fion(?:vy+)?(?:wy+)?f"
+_PRESENT = f"ds_(?:cp+f_)?C_I_X_N_(?:{_INSTANCE})+(?:B_fb+f)?D"
+_GROUP = f"Gu(?:l(?:A|{_PRESENT})L)+U"
+_REPORT = re.compile(f"T_S(?:{_GROUP})*_E(?:GuU)*_*")
+
+
+def misshapen(report: str) -> str | None:
+    """Where a report leaves the shape; ``None`` if it keeps it."""
+    kinds = ""
+    for number, line in enumerate(report.splitlines(), 1):
+        kind = next((kind for kind, pattern in _LINES.items() if re.fullmatch(pattern, line)), None)
+        if kind is None:
+            return f"line {number} is of no known kind: {line!r}"
+        kinds += kind
+    if _REPORT.fullmatch(kinds):
+        return None
+    return f"the lines are of known kinds, but in another order: {kinds}"
