@@ -8,7 +8,7 @@ import click
 
 from ksurf.paths import default_dataset
 
-__all__ = ["archive_options", "dataset_option", "threads_option"]
+__all__ = ["archive_options", "dataset_option", "on_option", "threads_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -21,6 +21,18 @@ def dataset_option(command: _Command) -> _Command:
         default=default_dataset,
         metavar="FOLDER",
         help="The dataset; by default KSURF_DATASET, else ksurf in the user's XDG data folder.",
+    )(command)
+
+
+def on_option(command: _Command) -> _Command:
+    """Give a command the option ``--on``, passed as ``selectors``: the kernels that it is about."""
+    return click.option(
+        "--on",
+        "selectors",
+        multiple=True,
+        metavar="SELECTOR",
+        help="Only these kernels of the dataset (6.12, arm64, debian:6.1-cloud-amd64, an exact release); "
+        "may be repeated.",
     )(command)
 
 

@@ -1,0 +1,35 @@
+"""Which kernels of the dataset a command is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ksurf.dataset.manifest import Manifest
+from ksurf.dataset.store import Store
+from ksurf.errors import DatasetError, NoSuchKernelError
+from ksurf.selector import Selector, select
+
+__all__ = ["manifests"]
+
+
+def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
+    """The kernels that the selectors match, or all, in version order.
+
+    Raises :class:`~ksurf.errors.NoSuchKernelError` if there are none.
+    """
+    found = store.kernels()
+    if not found:
+        refused = store.refused()
+        if refused:
+            first = refused[0]
+            raise DatasetError(
+                f"{first.path}: {first.reason}", "a newer ksurf reads it, or ksurf rm removes it"
+            )
+        raise NoSuchKernelError(
+            f"the dataset {store.path} has no kernels",
+            "ksurf pull debian:6.12-cloud-amd64 fetches one; ksurf add reads a local one",
+        )
+    if not selectors:
+        return found
+    chosen = set(select([m.kernel for m in found], [Selector.parse(text) for text in selectors]))
+    return [m for m in found if m.kernel in chosen]

@@ -1,0 +1,42 @@
+"""``ksurf rm``: take kernels out of the dataset."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ksurf.cli.options import dataset_option
+
+__all__ = ["command"]
+
+
+@click.command(epilog="\b\nExamples:\n  ksurf rm 5.10-cloud-amd64\n  ksurf rm debian:6.1 --yes")
+@click.argument("selectors", metavar="SELECTOR...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@dataset_option
+def command(selectors: tuple[str, ...], yes: bool, dataset: Path) -> None:
+    """Remove kernels from the dataset; what was downloaded for them stays in the cache.
+
+    On a terminal the kernels are listed and a question is asked; elsewhere --yes is needed.
+    """
+    from ksurf.cli.choose import manifests
+    from ksurf.dataset.store import Store
+    from ksurf.errors import InputError
+
+    store = Store(dataset)
+    # What this version cannot read has no identity to select by; it goes by its id.
+    refused = {kernel.id for kernel in store.refused()}
+    chosen = [text for text in selectors if text in refused]
+    wanted = [text for text in selectors if text not in refused]
+    if wanted:
+        chosen += [m.kernel.id for m in manifests(store, wanted)]
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"this would remove {len(chosen)} kernels", "--yes says that it shall")
+        click.echo("\n".join(chosen))
+        click.confirm(f"Remove {'these' if len(chosen) > 1 else 'this'} from {dataset}?", abort=True)
+    for kernel_id in chosen:
+        store.remove(kernel_id)
+        click.echo(f"removed {kernel_id}")
