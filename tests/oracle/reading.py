@@ -28,7 +28,7 @@ class Definition:
     """A function in one unit that is not merely declared there.
 
     Of two functions with equal code the compiler may keep one and make the other a second symbol of it. The
-    other's entry then has neither code nor a word about inlining; it is ``folded``. Its symbol tells its place.
+    other's entry then has neither code nor a word about inlining: it is ``folded``, and has only its symbol.
     """
 
     name: str

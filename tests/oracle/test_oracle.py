@@ -13,6 +13,9 @@ from typing import TypeVar
 
 import pytest
 
+from ksurf.dataset.lookup import functions_named
+from ksurf.dataset.rows import FunctionRows
+from ksurf.surface.function import judge
 from oracle import judgement
 from oracle.dataset import Tables
 from oracle.package import take_vmlinux
@@ -129,6 +132,25 @@ def test_calls(sample: Sample, tables: Tables) -> None:
     )
 
 
-def test_collision_and_inline_kind(sample: Sample, kernel: Pulled) -> None:
-    pytest.skip("surface not there yet")
-    assert judgement and kernel and sample
+def test_collision_and_inline_kind(
+    drawn: list[Definition], symbols: list[Symbol], sample: Sample, kernel: Pulled
+) -> None:
+    # A name that no unit speaks of is one of assembler without debug information.
+    names = sorted(sample.complete & {definition.name for definition in drawn})
+    assert len(names) >= 120
+    found = functions_named(names, [kernel])
+    for name in names:
+        definitions = [definition for definition in drawn if definition.name == name]
+        own = [symbol for symbol in symbols if symbol.base == name]
+        (rows,) = found[name]
+        status = judge(only_vmlinux(rows))
+        assert status.collision is not None and status.inline is not None, name
+        assert status.collision.value == judgement.collision(definitions, own), name
+        assert status.inline.value == judgement.inline(definitions, own), name
+
+
+def only_vmlinux(rows: FunctionRows) -> FunctionRows:
+    """What the slow reading has read: modules may well have functions of the same name."""
+    instances = tuple(instance for instance in rows.instances if instance.image == "vmlinux")
+    symbols = tuple(symbol for symbol in rows.symbols if symbol.image == "vmlinux")
+    return replace(rows, instances=instances, symbols=symbols, call_sites=())
