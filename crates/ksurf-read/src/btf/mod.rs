@@ -218,8 +218,10 @@ impl TypeGraph for Btf<'_> {
                 Kind::Const { of } => TypeNode::Const(of.into()),
                 Kind::Volatile { of } => TypeNode::Volatile(of.into()),
                 Kind::Restrict { of } => TypeNode::Restrict(of.into()),
+                // `[0]` and `[]` are the same to BTF; a kernel has the second
                 Kind::Array { element, count, .. } => {
-                    TypeNode::Array { element: element.into(), count: Some(count.into()) }
+                    let count = (count > 0).then_some(count.into());
+                    TypeNode::Array { element: element.into(), count }
                 }
                 Kind::FuncProto { ret, params } => {
                     let mut list = Vec::with_capacity(params.len());

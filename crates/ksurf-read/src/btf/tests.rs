@@ -217,12 +217,14 @@ fn modifiers_and_function_pointers_as_c() {
     let callback = e.add("", BTF_KIND_PTR, 0, proto, &[]);
     let volatile = e.add("", BTF_KIND_VOLATILE, 0, callback, &[]);
     let restrict = e.add("", BTF_KIND_RESTRICT, 0, string, &[]);
-    e.func("f", 0, string, &[("user", user), ("cb", volatile), ("s", anon), ("r", restrict)]);
+    let open = e.add("", BTF_KIND_ARRAY, 0, 0, &[size, size, 0]);
+    let open = e.add("", BTF_KIND_PTR, 0, open, &[]);
+    e.func("f", 0, string, &[("user", user), ("cb", volatile), ("s", anon), ("r", restrict), ("o", open)]);
     let data = e.finish();
     assert_eq!(
         prototypes(&Btf::parse(&data, None).unwrap()),
         ["const char *f(const char *user, const char * (* volatile cb)(size_t), struct (anon) *s, \
-          const char * restrict r);"]
+          const char * restrict r, size_t (*o)[]);"]
     );
 }
 
