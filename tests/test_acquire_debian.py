@@ -279,6 +279,26 @@ def test_a_list_with_the_wrong_hash_is_refused(archive: ArchiveServer, tmp_path:
         Asking(archive, tmp_path).offers()
 
 
+def test_a_mirror_that_is_renewed_piece_by_piece(archive: ArchiveServer, tmp_path: Path) -> None:
+    old = archive.package("6.12.1+deb13-arm64", "6.12.1-1", "arm64")
+    archive.suite(
+        "stable",
+        {
+            "amd64": [archive.package("6.12.1+deb13-amd64", "6.12.1-1", "amd64")],
+            "arm64": [old],
+            "s390x": [old],
+        },
+        Codename="trixie",
+    )
+    archive.files["dists/stable/main/binary-arm64/Packages.xz"] = lzma.compress(b"")
+    del archive.files["dists/stable/main/binary-s390x/Packages.xz"]
+    asking = Asking(archive, tmp_path)
+    assert asking.releases() == ["6.12.1+deb13-amd64"]
+    assert asking.reporter.warnings == [
+        "the mirror is out of step with its indexes; left out are its lists of trixie (arm64, s390x)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("behaviour", "error", "reason"),
     [

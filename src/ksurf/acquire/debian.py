@@ -1,5 +1,7 @@
 """Debian's archive: which kernels' debug packages its suites offer, and where each can be had."""
 
+import os
+import threading
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ from ksurf.acquire.http import ABSENT, CONNECTIONS, Http, join, shown, together
 from ksurf.acquire.index import Entry, dump_entries, load_entries, parse_packages
 from ksurf.acquire.release import IndexFile, Release
 from ksurf.acquire.suites import Suites
-from ksurf.errors import MirrorError, NotOnMirrorError, VerificationError
+from ksurf.errors import KsurfError, MirrorError, NotOnMirrorError, VerificationError
 from ksurf.kernel import Kernel
 from ksurf.progress import Reporter
 
@@ -36,6 +38,14 @@ class Offer:
         return f"linux-image-{self.kernel.release}-dbg_{version}_{self.kernel.arch}.deb"
 
 
+class _OutOfStepError(Exception):
+    """A list is not on the mirror, or not as the suite's index says."""
+
+    def __init__(self, cause: KsurfError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
 class DebianArchive:
     """The archive, seen through its suites. Of each list of packages only the kernels are kept."""
 
@@ -45,11 +55,15 @@ class DebianArchive:
         self._http = http
         self._cache = cache / "lists"
         self._reporter = reporter
+        # xz takes up to 64 MiB for each list that is being read: no more at a time than there are cores.
+        self._parsing = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def offers(self, *, arches: Collection[str] | None = None, suites: Sequence[str] = ()) -> list[Offer]:
         """Return what the archive offers, in version order.
 
-        ``arches`` and ``suites`` narrow down what has to be fetched; by default all that there are.
+        ``arches`` and ``suites`` narrow down what has to be fetched; by default all that there are. A list
+        that is not as its suite's index says is left out, with a warning: large mirrors are renewed piece by
+        piece. It is an error if that is so of all lists.
         """
         lists = [
             (release, arch)
@@ -66,14 +80,35 @@ class DebianArchive:
         label = "Reading the archive's lists of packages"
         with self._reporter.task(label, total) as task, ThreadPoolExecutor(CONNECTIONS) as pool:
 
-            def read(one: tuple[Release, str]) -> list[Entry]:
-                entries = self._entries(*one)
-                waiting.pop(one[0].packages[one[1]].sha256, None)
-                task.update(total - sum(list(waiting.values())))
-                return entries
+            def read(one: tuple[Release, str]) -> list[Entry] | _OutOfStepError:
+                release, arch = one
+                try:
+                    return self._entries(release, arch)
+                except _OutOfStepError as error:
+                    return error
+                finally:
+                    waiting.pop(release.packages[arch].sha256, None)
+                    task.update(total - sum(list(waiting.values())))
 
-            found = together(pool, read, lists)
-        return _merged(zip((release for release, _ in lists), found, strict=True))
+            found = list(zip(lists, together(pool, read, lists), strict=True))
+        failures = [entries for _, entries in found if isinstance(entries, _OutOfStepError)]
+        if failures and len(failures) == len(found):
+            raise failures[0].cause
+        self._warn_of_left_out(found)
+        return _merged((release, entries) for (release, _), entries in found if isinstance(entries, list))
+
+    def _warn_of_left_out(
+        self, found: Sequence[tuple[tuple[Release, str], list[Entry] | _OutOfStepError]]
+    ) -> None:
+        left_out: dict[str, list[str]] = {}
+        for (release, arch), entries in found:
+            if isinstance(entries, _OutOfStepError):
+                left_out.setdefault(release.name, []).append(arch)
+        if left_out:
+            names = ", ".join(f"{name} ({', '.join(arches)})" for name, arches in left_out.items())
+            self._reporter.warn(
+                f"the mirror is out of step with its indexes; left out are its lists of {names}"
+            )
 
     def _entries(self, release: Release, arch: str, *, renewed: bool = False) -> list[Entry]:
         """Return a list's kernels, from the cache if the list has not changed."""
@@ -83,13 +118,16 @@ class DebianArchive:
             return cached
         try:
             body = self._fetch(release, index)
-        except (VerificationError, NotOnMirrorError):
+        except (VerificationError, NotOnMirrorError) as error:
             # The mirror may have been renewed since the suite's index came into the cache.
             again = None if renewed else self._suites.load(release.mirror, release.directory, renew=True)
             if again is None or again.packages.get(arch) in {None, index}:
-                raise
+                raise _OutOfStepError(error) from error
             return self._entries(again, arch, renewed=True)
-        entries = parse_packages(body, shown(f"{release.mirror.url}/dists/{release.directory}/{index.path}"))
+        with self._parsing:
+            entries = parse_packages(
+                body, shown(f"{release.mirror.url}/dists/{release.directory}/{index.path}")
+            )
         write_atomically(path, dump_entries(entries))
         return entries
 
