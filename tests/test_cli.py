@@ -277,6 +277,17 @@ def test_what_the_mirror_lacks_is_an_error_that_names_what_it_has(
     assert store.kernels == {}
 
 
+def test_a_mirror_that_fails_while_a_stand_in_is_sought(
+    archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without(archive, "6.12.3")
+    for path in archive.files:
+        if "_6.12.2-1_" in path:
+            archive.behaviour[path] = Behaviour(status=503)
+    assert ask(archive, "pull", "6.12-cloud-amd64", "--fallback") == 1
+    assert "the server answered 503" in capsys.readouterr().err
+
+
 def test_with_fallback_the_newest_that_the_mirror_has_is_taken(
     archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,8 +107,12 @@ class Http:
 
     def exists(self, url: str) -> bool:
         """Tell if the server has a file that is not empty."""
-        with self.stream(url, {"Range": "bytes=0-0"}) as response:
-            return response.status_code in {200, 206} and any(response.iter_raw())
+
+        def once() -> bool:
+            with self.stream(url, {"Range": "bytes=0-0"}) as response:
+                return response.status_code in {200, 206} and any(response.iter_raw())
+
+        return self.retry(url, once)
 
     def retry(self, url: str, attempt: Callable[[], _T], progress: Callable[[], int] = lambda: 0) -> _T:
         """Try until it works or the pauses are used up; as long as ``progress()`` grows they begin anew."""
@@ -122,7 +126,7 @@ class Http:
                     pauses, before = iter(PAUSES), progress()
                 pause = next(pauses, None)
                 if pause is None:
-                    hint = "check the network, or name another mirror with --mirror; what is there is kept"
+                    hint = "check the network, or name another mirror with --mirror; the next run goes on from here"
                     raise MirrorError(f"{shown(url)}: {error}", hint) from error
                 time.sleep(pause)
 
