@@ -126,7 +126,7 @@ class Http:
                     pauses, before = iter(PAUSES), progress()
                 pause = next(pauses, None)
                 if pause is None:
-                    hint = "check the network, or name another mirror with --mirror; the next run goes on from here"
+                    hint = "check the network, or name another mirror with --mirror; what has come is kept"
                     raise MirrorError(f"{shown(url)}: {error}", hint) from error
                 time.sleep(pause)
 
