@@ -7,7 +7,15 @@ whose message names the file, the member or offset, and the reason.
 from typing import Any, final
 
 __version__: str
-__all__ = ["Extraction", "Progress", "ReadError", "deb_control", "extract_files", "extract_host", "extract_package"]
+__all__ = [
+    "Extraction",
+    "Progress",
+    "ReadError",
+    "deb_control",
+    "extract_files",
+    "extract_host",
+    "extract_package",
+]
 
 class ReadError(Exception):
     """Input that cannot be read: truncated, corrupt, not what it should be. One line, ready to show."""
@@ -42,8 +50,8 @@ class ArrowStream:
 class Extraction:
     """What one kernel held: its tables, and what could not be read.
 
-    ``tables`` maps a table's name (``docs/tables/``) to its stream. ``release`` is ``uname -r`` from the image
-    itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells it
+    ``tables`` maps a table's name (``docs/tables/``) to its stream. ``release`` is ``uname -r`` from the
+    image itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells it
     (``x86_64``, ``aarch64``, ``ppc64le``, ``riscv64``, ``s390x``, ``armv7l``); ``None`` where the image
     does not tell. ``unreadable`` lists ``(image name, path in the package, reason)``.
     """
@@ -70,7 +78,7 @@ def extract_files(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Read image files: a ``vmlinux`` and any number of ``.ko`` (plain, ``.xz``, ``.zst``, ``.gz``, ``.debug``)."""
+    """Read image files: a ``vmlinux`` and any number of modules, plain or compressed (xz, zstd, gzip)."""
 
 def extract_host(btf_dir: str = "/sys/kernel/btf", kallsyms: str = "/proc/kallsyms") -> Extraction:
     """Read the running kernel: BTF of vmlinux and of each module, and the kallsyms list."""

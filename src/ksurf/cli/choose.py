@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from ksurf.dataset.manifest import Manifest
 from ksurf.dataset.store import Store
 from ksurf.errors import DatasetError, NoSuchKernelError
+from ksurf.kernel import Kernel
 from ksurf.selector import Selector, select
+from ksurf.series import default_baseline
 
-__all__ = ["manifests"]
+__all__ = ["baseline_of", "manifests"]
 
 
 def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
@@ -33,3 +35,10 @@ def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
         return found
     chosen = set(select([m.kernel for m in found], [Selector.parse(text) for text in selectors]))
     return [m for m in found if m.kernel in chosen]
+
+
+def baseline_of(kernels: Sequence[Kernel], selector: str | None) -> Kernel:
+    """The kernel that a report is laid out around: the newest that the selector matches, or the usual one."""
+    if selector is None:
+        return default_baseline(kernels)
+    return max(select(kernels, [Selector.parse(selector)]))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ksurf.kernel import Kernel
 from ksurf.series import Groups, Member
-from ksurf.surface.change import Change, function_changes
+from ksurf.surface.change import Change, compare_definitions
 from ksurf.surface.function import FunctionStatus
 
 __all__ = ["Delta", "FunctionReport", "Group", "report"]
@@ -18,10 +18,8 @@ __all__ = ["Delta", "FunctionReport", "Group", "report"]
 class Delta:
     """Two kernels compared. ``changes`` is ``None`` where one of them has no function to compare."""
 
-    old: str
-    new: str
-    old_kernel: Kernel
-    new_kernel: Kernel
+    old: Member
+    new: Member
     present: tuple[bool, bool]
     changes: tuple[Change, ...] | None
 
@@ -46,7 +44,7 @@ class FunctionReport:
     @property
     def present(self) -> bool:
         """Whether any of the kernels has the function."""
-        return any(status.present for status in self.statuses())
+        return any(status.is_present for status in self.statuses())
 
     def statuses(self) -> Iterator[FunctionStatus]:
         """The statuses on all kernels, group by group."""
@@ -78,34 +76,11 @@ def _with(
 def _deltas(
     pairs: Sequence[tuple[Member, Member]], statuses: Mapping[Kernel, FunctionStatus]
 ) -> tuple[Delta, ...]:
-    deltas = []
-    for old, new in pairs:
-        before, after = _declared(statuses[old.kernel]), _declared(statuses[new.kernel])
-        changes = _changes(before, after, statuses[new.kernel].name) if before and after else None
-        present = (bool(before), bool(after))
-        deltas.append(Delta(old.label, new.label, old.kernel, new.kernel, present, changes))
-    return tuple(deltas)
+    return tuple(_delta(old, new, statuses[old.kernel], statuses[new.kernel]) for old, new in pairs)
 
 
-def _declared(status: FunctionStatus) -> tuple[str, ...]:
-    """The prototypes that a user outside can lean on: those of code, not of what is inlined away."""
-    return status.prototypes if status.has_code else ()
-
-
-def _changes(before: Sequence[str], after: Sequence[str], name: str) -> tuple[Change, ...]:
-    """What changed between two sets of definitions under one name.
-
-    Definitions that both kernels have say nothing; of the rest each new one is held against the old one that
-    differs least from it.
-    """
-    old = [p for p in before if p not in after]
-    new = [p for p in after if p not in before]
-    changes: list[Change] = []
-    while old and new:
-        best = min(
-            ((function_changes(o, n, name), o, n) for o in old for n in new), key=lambda found: len(found[0])
-        )
-        changes += best[0]
-        old.remove(best[1])
-        new.remove(best[2])
-    return tuple(changes)
+def _delta(old: Member, new: Member, before: FunctionStatus, after: FunctionStatus) -> Delta:
+    # What is inlined away has no declaration that anything outside could lean on.
+    present = (before.has_code, after.has_code)
+    changes = tuple(compare_definitions(before.definitions, after.definitions)) if all(present) else None
+    return Delta(old, new, present, changes)

@@ -19,7 +19,7 @@ from ksurf.surface.change import (
     ParamReordered,
     ParamTypeChanged,
 )
-from ksurf.surface.function import FunctionStatus
+from ksurf.surface.function import FunctionStatus, InstanceStatus
 
 __all__ = ["function_markdown"]
 
@@ -48,9 +48,9 @@ def _document(report: FunctionReport) -> Iterator[str]:
 
 
 def _status(member: Member, status: FunctionStatus) -> Iterator[str]:
-    words = ", ".join(status.statuses)
+    words = ", ".join(found.value for found in status.statuses)
     title = f"In {_code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
-    if not status.present:
+    if not status.is_present:
         yield title
         return
     yield "<details>"
@@ -62,36 +62,36 @@ def _status(member: Member, status: FunctionStatus) -> Iterator[str]:
         yield from status.prototypes
         yield "```"
         yield ""
-    yield f"**Collision:** {status.collision or 'Unknown'}"
+    yield f"**Collision:** {status.collision.value if status.collision else 'Unknown'}"
     yield ""
-    yield f"**Inline:** {status.inline or 'Unknown'}"
+    yield f"**Inline:** {status.inline.value if status.inline else 'Unknown'}"
     yield ""
-    yield f"**Transformation:** {status.transformation}"
+    yield f"**Transformation:** {status.is_transformed}"
     yield ""
     yield "**Instances:**"
     yield ""
     for instance in status.instances:
-        yield from _instance(instance, status)
-    if status.rows.symbols:
+        yield from _instance(instance)
+    if status.symbols:
         yield "**Symbols:**"
         yield ""
         yield "```"
-        for symbol in status.rows.symbols:
+        for symbol in status.symbols:
             end = symbol.address + (symbol.byte_size or 0)
             yield f"{symbol.address:x}-{end:x}: {symbol.name} ({symbol.bind})"
         yield "```"
     yield "</details>"
 
 
-def _instance(instance: Instance, status: FunctionStatus) -> Iterator[str]:
+def _instance(instance: InstanceStatus) -> Iterator[str]:
+    row, function = instance.row, instance.function
     yield "```"
-    yield f"In {_place(instance)}{_address(instance)}"
-    location = status.location(instance)
-    if location is not None:
-        yield f"Location: {location}"
-    yield f"Inline: {'Unknown' if instance.inlined is None else instance.inlined}"
-    yield from _callers("Inline callers:", status.calls(instance, inline=True))
-    yield from _callers("Direct callers:", status.calls(instance, inline=False))
+    yield f"In {_place(row)}{_address(row)}"
+    if function.decl_file is not None:
+        yield f"Location: {function.decl_file}:{function.decl_line}"
+    yield f"Inline: {'Unknown' if row.inlined is None else row.inlined}"
+    yield from _callers("Inline callers:", instance.inline_callers)
+    yield from _callers("Direct callers:", instance.direct_callers)
     yield "```"
 
 
@@ -106,7 +106,7 @@ def _address(instance: Instance) -> str:
     return "" if address is None else f" ({address:x})"
 
 
-def _callers(title: str, calls: tuple[CallSite, ...]) -> Iterator[str]:
+def _callers(title: str, calls: tuple[CallSite, ...] | None) -> Iterator[str]:
     if calls:
         yield title
         for call in calls:
@@ -130,7 +130,7 @@ def _delta(delta: Delta) -> Iterator[str]:
     yield "<li>"
     if delta.changes:
         yield "<details>"
-        yield f"<summary>Changed between {_code(delta.old)} and {_code(delta.new)} ⚠️</summary>"
+        yield f"<summary>Changed between {_code(delta.old.label)} and {_code(delta.new.label)} ⚠️</summary>"
         yield "<ul>"
         for change in delta.changes:
             yield "<li>"
@@ -140,18 +140,18 @@ def _delta(delta: Delta) -> Iterator[str]:
         yield "</ul>"
         yield "</details>"
     else:
-        yield f"No changes between {_code(delta.old)} and {_code(delta.new)} ✅"
+        yield f"No changes between {_code(delta.old.label)} and {_code(delta.new.label)} ✅"
     yield "</li>"
 
 
 def _change(change: Change) -> str:
     match change:
-        case ParamAdded(parameter=parameter) | ParamRemoved(parameter=parameter):
-            return _code(parameter.text)
+        case ParamAdded(new=param) | ParamRemoved(old=param):
+            return _code(param.text)
         case ParamTypeChanged(old=old, new=new) | ParamRenamed(old=old, new=new):
             return f"{_code(old.text)} ➡️ {_code(new.text)}"
-        case ParamReordered(old=names, new=new_names):
-            return f"{_code(', '.join(names))} ➡️ {_code(', '.join(new_names))}"
+        case ParamReordered(old=before, new=after):
+            return f"{_code(', '.join(p.text for p in before))} ➡️ {_code(', '.join(p.text for p in after))}"
         case _:
             return f"{_code(change.old)} ➡️ {_code(change.new)}"
 

@@ -1,0 +1,141 @@
+"""A report as JSON: everything that the judgement knows, under names that stay (``docs/report-json.md``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ksurf.dataset.rows import CallSite, Symbol
+from ksurf.kernel import Kernel
+from ksurf.report.function import Delta, FunctionReport, Group
+from ksurf.series import Member
+from ksurf.surface.change import Change, Param, ParamReordered, ReturnTypeChanged
+from ksurf.surface.function import FunctionStatus, InstanceStatus
+
+__all__ = ["SCHEMA_VERSION", "function_document", "function_json"]
+
+SCHEMA_VERSION = 1
+"""Rises when a name is removed or means something else; new names may come at any time."""
+
+
+def function_json(reports: Sequence[FunctionReport]) -> str:
+    """The reports as one JSON document, with a newline at its end."""
+    document = {"schema": "ksurf.function", "version": SCHEMA_VERSION}
+    body = {**document, "functions": [function_document(report) for report in reports]}
+    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
+
+
+def function_document(report: FunctionReport) -> dict[str, Any]:
+    """One report as plain lists, dictionaries, texts and numbers."""
+    return {
+        "name": report.name,
+        "baseline": report.baseline.id,
+        "groups": [_group(group) for group in report.groups],
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "kernels": [_status(member, status) for member, status in group.members],
+        "differences": [_delta(delta) for delta in group.deltas],
+    }
+
+
+def _kernel(kernel: Kernel) -> dict[str, Any]:
+    return {"id": kernel.id, **asdict(kernel)}
+
+
+def _status(member: Member, status: FunctionStatus) -> dict[str, Any]:
+    return {
+        "label": member.label,
+        "kernel": _kernel(member.kernel),
+        "present": status.is_present,
+        "statuses": [found.value for found in status.statuses],
+        "collision": status.collision.value if status.collision else None,
+        "inline": status.inline.value if status.inline else None,
+        "transformation": status.is_transformed,
+        "suffixes": list(status.suffixes),
+        "split": status.is_split,
+        "ambiguous": status.is_ambiguous,
+        "prototypes": list(status.prototypes),
+        "instances": [_instance(instance) for instance in status.instances],
+        "symbols": [_symbol(symbol) for symbol in status.symbols],
+        "reasons": list(status.reasons),
+    }
+
+
+def _instance(instance: InstanceStatus) -> dict[str, Any]:
+    row, function = instance.row, instance.function
+    return {
+        "image": row.image,
+        "evidence": row.evidence,
+        "unit": row.unit,
+        "file": function.decl_file,
+        "line": function.decl_line,
+        "external": function.external,
+        "declared_inline": function.declared_inline,
+        "linkage_name": function.linkage_name,
+        "prototype": function.prototype,
+        "inlined": row.inlined,
+        "out_of_line": row.out_of_line,
+        "overridden": instance.overridden,
+        "section": row.section,
+        "address": row.address,
+        "byte_size": row.byte_size,
+        "inline_address": row.inline_address,
+        "inline_callers": _calls(instance.inline_callers),
+        "direct_callers": _calls(instance.direct_callers),
+    }
+
+
+def _calls(calls: tuple[CallSite, ...] | None) -> list[dict[str, Any]] | None:
+    if calls is None:
+        return None
+    return [
+        {
+            "function": call.caller,
+            "unit": call.unit,
+            "image": call.image,
+            "file": call.file,
+            "line": call.line,
+            "chain": [asdict(frame) for frame in call.chain or ()],
+        }
+        for call in calls
+    ]
+
+
+def _symbol(symbol: Symbol) -> dict[str, Any]:
+    return {
+        "name": symbol.name,
+        "image": symbol.image,
+        "section": symbol.section,
+        "address": symbol.address,
+        "byte_size": symbol.byte_size,
+        "bind": symbol.bind,
+        "type": symbol.type,
+    }
+
+
+def _delta(delta: Delta) -> dict[str, Any]:
+    return {
+        "old": delta.old.kernel.id,
+        "new": delta.new.kernel.id,
+        "present": list(delta.present),
+        "changes": None if delta.changes is None else [_change(change) for change in delta.changes],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"kind": type(change).__name__, "old": _side(change, "old"), "new": _side(change, "new")}
+
+
+def _side(change: Change, side: str) -> str | list[str] | None:
+    value: Param | tuple[Param, ...] | str | None = getattr(change, side, None)
+    match change:
+        case ReturnTypeChanged() | ParamReordered() if isinstance(value, tuple):
+            return [param.text for param in value]
+        case _:
+            return value.text if isinstance(value, Param) else value  # type: ignore[return-value]
