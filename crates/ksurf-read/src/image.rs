@@ -214,6 +214,31 @@ impl ImageRows {
         }
     }
 
+    /// Takes out the definitions of which the compiler left nothing, neither code nor copies.
+    fn drop_removed(&mut self) {
+        let mut numbers = vec![NONE; self.instances.len()];
+        let mut next = 0;
+        let mut index = 0;
+        self.instances.retain(|row| {
+            let kept = row.out_of_line || row.inlined != Some(false);
+            if kept {
+                numbers[index] = next;
+                next += 1;
+            }
+            index += 1;
+            kept
+        });
+        let renumbered = |old: u32| Some(numbers[old as usize]).filter(|&new| new != NONE);
+        // A caller has code, so it is still there.
+        self.sites.retain_mut(|site| {
+            site.callee_instance = site.callee_instance.and_then(renumbered);
+            renumbered(site.caller).map(|caller| site.caller = caller).is_some()
+        });
+        for symbol in &mut self.symbols {
+            symbol.instance = symbol.instance.and_then(renumbered);
+        }
+    }
+
     /// Adds the functions of a BTF, as far as they are not there.
     pub fn add_btf(&mut self, btf: &Btf) -> Result<()> {
         for function in btf.functions() {
@@ -319,6 +344,19 @@ impl ImageRows {
                     _ => None,
                 };
                 instance = instance.or(bare);
+                // Where nothing but the symbols tells definitions apart, each of them is one.
+                if instance.is_none() && self.evidence != Evidence::Dwarf {
+                    self.instances.push(InstanceRow {
+                        function,
+                        unit: None,
+                        inlined: None,
+                        out_of_line: true,
+                        place: None,
+                        size: None,
+                        inline_place: None,
+                    });
+                    instance = Some(self.instances.len() as u32 - 1);
+                }
                 // Of several copies of the code the one under the plain name is the instance's own.
                 if let Some(i) = instance.filter(|&i| self.instances[i as usize].function == function) {
                     let row = &mut self.instances[i as usize];
@@ -360,6 +398,13 @@ struct Key<'a> {
     decl_file: Option<u32>,
     decl_line: Option<u32>,
     external: bool,
+}
+
+/// Where the inlined copies of an instance are.
+#[derive(Clone, Copy, Default)]
+struct Copies {
+    inside: bool,
+    outside: bool,
 }
 
 struct Builder<'i> {
@@ -419,6 +464,7 @@ impl<'i> Builder<'i> {
 
     fn finish(mut self, kind: &str, path: &str, evidence: Evidence) -> Result<ImageRows> {
         self.symbols(evidence)?;
+        self.rows.drop_removed();
         let (image, mut rows) = (self.image, self.rows);
         if rows.functions.is_empty() && kind == "vmlinux" {
             return Err(Error::not_a_kernel("it has no DWARF, no BTF and no symbols of functions"));
@@ -560,6 +606,9 @@ impl<'i> Builder<'i> {
             }
         }
         self.rows.sites.reserve(units.iter().map(|u| u.sites.len()).sum());
+        // GCC splits a function and may put the part back where it was: a copy inside of itself, which no
+        // caller knows of.
+        let mut copies = vec![Copies::default(); self.rows.instances.len()];
         for (unit_number, unit) in units.iter().enumerate() {
             let mut declared: FxHashMap<u32, u32> = FxHashMap::default();
             for site in &unit.sites {
@@ -570,6 +619,10 @@ impl<'i> Builder<'i> {
                     continue;
                 }
                 let instance = instances[callee_unit][callee as usize];
+                if site.inline && instance != NONE {
+                    let copies = &mut copies[instance as usize];
+                    *(if instance == caller { &mut copies.inside } else { &mut copies.outside }) = true;
+                }
                 let (callee, callee_instance) = if instance != NONE {
                     let elsewhere = callee_unit != caller_unit;
                     (self.rows.instances[instance as usize].function, elsewhere.then_some(instance))
@@ -603,6 +656,11 @@ impl<'i> Builder<'i> {
                     file: unit_paths[unit_number].get(site.file as usize).copied(),
                     line: site.line,
                 });
+            }
+        }
+        for (row, copies) in self.rows.instances.iter_mut().zip(copies) {
+            if copies.inside && !copies.outside {
+                row.inlined = Some(false);
             }
         }
     }

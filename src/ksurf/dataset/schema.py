@@ -213,7 +213,7 @@ _INSTANCES = Table(
     name="instances",
     row="one compiled definition of a function in one unit",
     sorted_by=("function", "image", "unit"),
-    rows_per_group=1 << 16,
+    rows_per_group=1 << 15,
     columns=(
         _id("instance"),
         Column(
@@ -277,7 +277,7 @@ _INSTANCES = Table(
         Column(
             "inline_address",
             "uint64",
-            "Lowest address of a copy of it inside another function.",
+            "Where a copy inside another function starts, or is entered if it is in several pieces; the lowest.",
             "`DW_TAG_inlined_subroutine`",
             unit="byte address",
             nullable=True,

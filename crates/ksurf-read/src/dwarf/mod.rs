@@ -1,7 +1,7 @@
 //! DWARF 2 to 5: one pass over `.debug_info` for functions, their compiled definitions and their calls.
 //!
 //! Source: the DWARF 4 and 5 standards, and GCC's extensions before them (`DW_TAG_GNU_call_site`).
-//! Units are independent of each other and are read on all cores ([`unit`]); what one unit says of another's
+//! Units are independent of each other and are read on all cores ([`mod@unit`]); what one unit says of another's
 //! functions (link-time optimisation) is resolved afterwards, by offset.
 
 mod abbrev;

@@ -18,6 +18,8 @@ pub struct Prototypes<'s, 'a> {
     str_offsets_base: u64,
     /// Whether types are written with C's keywords; Rust's names stand alone.
     keywords: bool,
+    /// Whether the unit is assembly, whose functions have no types.
+    assembly: bool,
 }
 
 /// An array's dimensions are types of their own in C, but children of one DIE in DWARF: the number of the
@@ -49,6 +51,7 @@ impl<'s, 'a> Prototypes<'s, 'a> {
             abbreviations,
             str_offsets_base: if encoding.offset_size == 8 { 16 } else { 8 },
             keywords: true,
+            assembly: false,
         };
         let mut cursor = sections.cursor(header.first);
         if let Some(root) = out.next(&mut cursor)? {
@@ -59,7 +62,11 @@ impl<'s, 'a> Prototypes<'s, 'a> {
                     dw::DW_AT_str_offsets_base => {
                         out.str_offsets_base = value.number().unwrap_or(out.str_offsets_base);
                     }
-                    dw::DW_AT_language => out.keywords = value.number() != Some(dw::DW_LANG_Rust.0.into()),
+                    dw::DW_AT_language => {
+                        let language = value.number();
+                        out.keywords = language != Some(dw::DW_LANG_Rust.0.into());
+                        out.assembly = language == Some(dw::DW_LANG_Mips_Assembler.0.into());
+                    }
                     _ => {}
                 }
             }
@@ -67,8 +74,12 @@ impl<'s, 'a> Prototypes<'s, 'a> {
         Ok(out)
     }
 
-    /// The prototype of the `DW_TAG_subprogram` at `offset`, as a C declaration; empty for one without a name.
+    /// The prototype of the `DW_TAG_subprogram` at `offset`, as a C declaration; empty for one without a name
+    /// and for one in assembly.
     pub fn of(&self, offset: usize) -> Result<String> {
+        if self.assembly {
+            return Ok(String::new());
+        }
         let mut cursor = self.sections.cursor(offset);
         let Some(mut die) = self.die(&mut cursor)? else { return Ok(String::new()) };
         for _ in 0..ORIGIN_LIMIT {
