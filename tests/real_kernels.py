@@ -39,7 +39,7 @@ class RealKernels:
     @cache  # noqa: B019  # there is one object per session
     def pull(self, selector: str) -> Pulled:
         """The newest kernel that the selector matches and the mirror has."""
-        self.ksurf("pull", selector, "--fallback")
+        self.ksurf("pull", selector)
         store = Store(self.dataset)
         kernels = [manifest.kernel for manifest in store.kernels()]
         newest = select(kernels, [Selector.parse(selector).with_defaults("amd64")])[-1]

@@ -270,7 +270,7 @@ def test_what_the_mirror_lacks_is_an_error_that_names_what_it_has(
     archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without(archive, "6.12.3", "6.12.2")
-    assert ask(archive, "pull", "6.12-cloud-amd64") == 1
+    assert ask(archive, "pull", "6.12-cloud-amd64", "--no-fallback") == 1
     printed = capsys.readouterr().err
     assert "the archive lists it, the mirror answers 404" in printed
     assert "the newest match that it has is 6.12.1+deb13-cloud-amd64: name that, or use --fallback" in printed
@@ -284,15 +284,15 @@ def test_a_mirror_that_fails_while_a_stand_in_is_sought(
     for path in archive.files:
         if "_6.12.2-1_" in path:
             archive.behaviour[path] = Behaviour(status=503)
-    assert ask(archive, "pull", "6.12-cloud-amd64", "--fallback") == 1
+    assert ask(archive, "pull", "6.12-cloud-amd64") == 1
     assert "the server answered 503" in capsys.readouterr().err
 
 
-def test_with_fallback_the_newest_that_the_mirror_has_is_taken(
+def test_the_newest_that_the_mirror_has_is_taken(
     archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without(archive, "6.12.3", "6.12.2")
-    assert ask(archive, "pull", "6.12-cloud-amd64", "--fallback") == 0
+    assert ask(archive, "pull", "6.12-cloud-amd64") == 0
     assert list(store.kernels) == [CLOUD["6.12.1"]]
     assert "taking 6.12.1+deb13-cloud-amd64" in capsys.readouterr().err
 
@@ -301,7 +301,7 @@ def test_an_exact_name_has_no_stand_in(
     archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without(archive, "6.12.3")
-    assert ask(archive, "pull", CLOUD["6.12.3"], "--fallback") == 1
+    assert ask(archive, "pull", CLOUD["6.12.3"]) == 1
     assert store.kernels == {}
     assert "out of step" in capsys.readouterr().err
 

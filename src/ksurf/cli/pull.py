@@ -40,7 +40,9 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.argument("selectors", nargs=-1, required=True, metavar="SELECTOR...")
 @click.option(
-    "--fallback", is_flag=True, help="If the mirror lacks the newest match, take the newest it has."
+    "--fallback/--no-fallback",
+    default=True,
+    help="Whether the newest match that the mirror has is taken, with a warning, if it lacks the newest one.",
 )
 @click.option("--download-only", is_flag=True, help="Fetch and check the packages, and print where they are.")
 @click.option("--keep/--no-keep", default=True, help="Whether a package stays in the cache once it is read.")
