@@ -97,30 +97,48 @@ class ReturnTypeChanged:
 
 Change = ParamAdded | ParamRemoved | ParamTypeChanged | ParamRenamed | ParamReordered | ReturnTypeChanged
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
 _ARRAYS = re.compile(r"(?:\s*\[[^\]]*\])*$")
-# Words that are types, or parts of types, and never a parameter's name.
+_POINTER = re.compile(r"\(\s*\*(?:\s|\*|const\b|volatile\b|restrict\b)*")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_LAST_NAME = re.compile(r"(?<=[\s*])[A-Za-z_]\w*$")
 _TYPE_WORDS = frozenset(
-    "void char short int long float double signed unsigned _Bool bool const volatile restrict __int128"
-    " struct union enum _Complex".split()
+    (
+        "void",
+        "char",
+        "short",
+        "int",
+        "long",
+        "float",
+        "double",
+        "signed",
+        "unsigned",
+        "_Bool",
+        "bool",
+        "__int128",
+    )
+)
+# What may stand before a type: a word after nothing but these is the type, not a name. Rust's are among them.
+_QUALIFIERS = frozenset(
+    ("const", "volatile", "restrict", "struct", "union", "enum", "*mut", "*const", "&mut", "mut")
 )
 
 
-def parse_prototype(text: str) -> Prototype:
-    """Take apart a declaration such as ``int (*f(int a))(void);``. Raises ``ValueError`` if it is none."""
+def parse_prototype(text: str, name: str) -> Prototype:
+    """Take apart the declaration of ``name``, such as ``int (*f(int a))(void);`` of ``f``.
+
+    Raises ``ValueError`` if it declares no function of that name.
+    """
     declaration = " ".join(text.strip().rstrip(";").split())
-    # The function's own parameters follow its name: the first list after a name that is no type's word.
-    for opening in (index for index, char in enumerate(declaration) if char == "("):
-        name = re.search(r"([A-Za-z_$][\w$.]*)\s*$", declaration[:opening])
-        if name is not None and name[1] not in _TYPE_WORDS:
-            break
-    else:
-        raise ValueError(f"no function's declaration: {text!r}")
-    closing = _closing(declaration, opening)
-    before, after = declaration[: name.start(1)], declaration[closing + 1 :]
-    inside = declaration[opening + 1 : closing].strip()
+    # Rust's declarations have the last part of the path only; its parts may have paths in brackets.
+    last = re.sub(r"^.*::(?![^<{]*[>}])", "", name)
+    found = re.search(rf"(?:^|(?<=[\s*(])){re.escape(last)}\s*\(", declaration)
+    if found is None:
+        raise ValueError(f"no declaration of a function {name}: {text!r}")
+    closing = _closing(declaration, found.end() - 1)
+    inside = declaration[found.end() : closing].strip()
     parts = [] if inside in {"", "void"} else _split(inside)
-    return Prototype(f"{before.rstrip()}{after.strip()}", tuple(_param(part) for part in parts))
+    return_type = f"{declaration[: found.start()].rstrip()}{declaration[closing + 1 :].strip()}"
+    return Prototype(return_type, tuple(_param(part) for part in parts))
 
 
 def _closing(text: str, opening: int) -> int:
@@ -156,23 +174,17 @@ def _param(text: str) -> Param:
 
 def _name_span(text: str) -> tuple[int, int] | None:
     """Where the parameter's name stands, if it has one."""
-    if pointer := re.search(r"\(\s*(?:\*|const\b|volatile\b|\s)+", text):
+    if pointer := _POINTER.search(text):
         # A pointer to a function or an array: the name is inside the first such parentheses, however deep.
         start = pointer.end()
-        while inner := re.match(r"\(\s*(?:\*|const\b|volatile\b|\s)+", text[start:]):
-            start += inner.end()
+        while inner := _POINTER.match(text, start):
+            start = inner.end()
         name = _NAME.match(text, start)
         return name.span() if name is not None else None
-    end = len(text) - len(_ARRAYS.search(text)[0])  # type: ignore[index]  # it matches at the end of any text
-    head = text[:end].rstrip()
-    name = re.search(r"[A-Za-z_]\w*$", head)
-    if name is None or name[0] in _TYPE_WORDS:
-        return None
-    before = head[: name.start()].split()
-    # "struct file" and "const size_t" alone are types; a name has a whole type before it.
-    if not before or before[-1] in {"struct", "union", "enum"}:
-        return None
-    if all(word in {"const", "volatile", "restrict"} for word in before):
+    arrays = _ARRAYS.search(text)
+    head = text[: arrays.start()].rstrip() if arrays is not None else text
+    name = _LAST_NAME.search(head)
+    if name is None or name[0] in _TYPE_WORDS or _QUALIFIERS.issuperset(head[: name.start()].split()):
         return None
     return name.span()
 
@@ -204,24 +216,25 @@ def _pairs(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
     """Which old parameter is which new one, in the old order.
 
     Names say it where both have them. What is left between two such pairs is the same parameter under another
-    name if the type is the same; nameless parameters (BTF of function pointers) go by type and place.
+    name if the type is the same; so are parameters without names, as BTF has them for pointers to functions.
     """
     places = {param.name: index for index, param in enumerate(new) if param.name is not None}
     pairs = [(a, places[p.name]) for a, p in enumerate(old) if p.name is not None and p.name in places]
+    named = tuple(pairs)
     taken_old, taken_new = {a for a, _ in pairs}, {b for _, b in pairs}
     rest_old = [a for a in range(len(old)) if a not in taken_old]
     rest_new = [b for b in range(len(new)) if b not in taken_new]
 
-    def neighbours(index: int, side: int) -> tuple[int, ...]:
-        """The pairs before a place, by their position in the old order: the gap that the place lies in."""
-        return tuple(number for number, pair in enumerate(pairs) if pair[side] < index)
+    def gap(index: int, side: int) -> frozenset[int]:
+        """The pairs by name that come before a place."""
+        return frozenset(number for number, pair in enumerate(named) if pair[side] < index)
 
-    keys_old = [(neighbours(a, 0), old[a].type) for a in rest_old]
-    keys_new = [(neighbours(b, 1), new[b].type) for b in rest_new]
+    keys_old = [(gap(a, 0), old[a].type) for a in rest_old]
+    keys_new = [(gap(b, 1), new[b].type) for b in rest_new]
     for block in SequenceMatcher(None, keys_old, keys_new, autojunk=False).get_matching_blocks():
         for offset in range(block.size):
             pairs.append((rest_old[block.a + offset], rest_new[block.b + offset]))
-    # Without names a changed type is seen by the place alone, if nothing came or went there.
+    # Where one side has no names, a changed type is told by the place alone, if nothing came or went.
     taken_old, taken_new = {a for a, _ in pairs}, {b for _, b in pairs}
     if len(old) == len(new):
         for index in set(range(len(old))) - taken_old - taken_new:
@@ -233,34 +246,36 @@ def _pairs(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
 def compare_definitions(old: Sequence[Function], new: Sequence[Function]) -> list[Change]:
     """The changes between the definitions behind one name on two kernels.
 
-    Where both have one, its prototype is compared. Where there are several, those declared in the same file
-    are compared with each other; a definition that has no counterpart there has come or gone as a whole, which
-    the status tells and which is no change of a prototype. A prototype that some definition of the file has on
-    both sides is unchanged. Those without a prototype take no part.
+    Where each has one file that declares it, these are the same function, even if it has moved. Where there
+    are several, those of the same file are compared; one without a counterpart has come or gone as a whole,
+    which the status tells, and which is no change of a prototype. Of several prototypes in a file those that
+    are on both sides are unchanged, and each of the others is compared with the one that is nearest to it.
+    What cannot be read as a declaration of its function takes no part.
     """
     old_files, new_files = _by_file(old), _by_file(new)
     if len(old_files) == 1 and len(new_files) == 1:
-        # One file each: the same function, even if it has moved.
-        pairs = [(next(iter(old_files.values())), next(iter(new_files.values())))]
+        pairs = list(zip(old_files.values(), new_files.values(), strict=True))
     else:
         pairs = [(old_files[file], new_files[file]) for file in old_files if file in new_files]
     changes: list[Change] = []
     for before, after in pairs:
-        kept = set(before) & set(after)
-        before = [text for text in before if text not in kept]
-        after = [text for text in after if text not in kept]
-        for old_text, new_text in zip(before, after, strict=False):
-            for change in compare_prototypes(parse_prototype(old_text), parse_prototype(new_text)):
-                if change not in changes:
-                    changes.append(change)
+        gone = [prototype for prototype in before if prototype not in after]
+        come = [prototype for prototype in after if prototype not in before]
+        for prototype in gone:
+            nearest = min((compare_prototypes(prototype, other) for other in come), key=len, default=[])
+            changes += [change for change in nearest if change not in changes]
     return changes
 
 
-def _by_file(functions: Sequence[Function]) -> dict[str | None, list[str]]:
-    files: dict[str | None, list[str]] = {}
+def _by_file(functions: Sequence[Function]) -> dict[str | None, list[Prototype]]:
+    files: dict[str | None, list[Prototype]] = {}
     for function in functions:
         if function.prototype is not None:
-            texts = files.setdefault(function.decl_file, [])
-            if function.prototype not in texts:
-                texts.append(function.prototype)
+            try:
+                prototype = parse_prototype(function.prototype, function.name)
+            except ValueError:
+                continue
+            prototypes = files.setdefault(function.decl_file, [])
+            if prototype not in prototypes:
+                prototypes.append(prototype)
     return files

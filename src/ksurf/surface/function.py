@@ -1,8 +1,8 @@
 """What a function is on one kernel: how many share its name, where the compiler put it, what symbols it left.
 
 Every rule is one function here, with its reason; ``judge`` puts them together. A function that is known from
-BTF or a symbol table only is judged by what these tell: of inlining and of callers they tell nothing, which is
-``None`` and never "no".
+BTF or a symbol table only is judged by what these tell: of inlining and of callers they tell nothing, which
+is ``None`` and never "no".
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ksurf.kernel import Kernel
 __all__ = ["Collision", "FunctionStatus", "InlineKind", "InstanceStatus", "Status", "judge", "suffixes"]
 
 SPLIT_SUFFIX = "cold"
-"""The suffix of a rarely executed part that was moved away. The function itself keeps its plain symbol, its entry
-and its arguments, so this is no transformation: 77% of what others call transformed is only this."""
+"""The suffix of a rarely executed part that was moved away. The function itself keeps its plain symbol, its
+entry and its arguments, so this is no transformation: 77% of what others call transformed is only this."""
 
 
 class Collision(Enum):
@@ -41,7 +41,7 @@ class InlineKind(Enum):
 
 
 class Status(Enum):
-    """What is to be said of a function on a kernel, in the order in which it is said. None of them is "OK"."""
+    """What is to be said of a function on a kernel, in the order of its saying. None of them is "OK"."""
 
     ABSENT = "Absent"
     DUPLICATE = "Duplicate"
@@ -58,7 +58,7 @@ class InstanceStatus:
     row: Instance
     function: Function
     overridden: bool
-    """Its image's symbol of this name belongs to another definition: a weak default, or one under a prefix."""
+    """Its image's symbol of the name is another's: this is a weak default, or has its symbol under a prefix."""
     inline_callers: tuple[CallSite, ...] | None
     """Calls that hold a copy of its body; ``None`` where the evidence does not tell."""
     direct_callers: tuple[CallSite, ...] | None
@@ -176,7 +176,7 @@ def _code_symbols(symbols: Iterable[Symbol]) -> list[Symbol]:
 
 
 def _is_overridden(instance: Instance, function: Function, symbols: Iterable[Symbol]) -> bool:
-    """Tell if an external definition does not own its name: the linker gave that to another of the same image.
+    """Tell if an external definition does not own its name: the linker gave that to another of the image.
 
     The code of a weak default stays in the image without a symbol; code that is linked in under a prefix
     (EFI stub, KVM's part at EL2) keeps its name only in the debug information. Nobody reaches either by name.
@@ -194,10 +194,10 @@ def _same_place(symbol: Symbol, instance: Instance) -> bool:
 
 
 def _symbols_without_instance(rows: FunctionRows) -> list[Symbol]:
-    """The plain symbols of code that no instance stands for, such as a global in assembler beside a static.
+    """The plain symbols of code that no instance stands for: a global in assembler beside a static function.
 
-    An instance has one address and its function may have left several copies, so that symbols and instances of
-    an image are counted against each other, and only what is left over is a definition of its own.
+    An instance has one address and its function may have left several copies, so that symbols and instances
+    of an image are counted against each other, and only what is left over is a definition of its own.
     """
     left: list[Symbol] = []
     ids = {instance.id for instance in rows.instances}
@@ -288,7 +288,9 @@ def _with_callers(
     inline: dict[int, list[CallSite]] = {instance.id: [] for instance in rows.instances}
     direct: dict[int, list[CallSite]] = {instance.id: [] for instance in rows.instances}
     named = _owners(rows, functions, overridden)
-    by_unit = {(i.function, i.unit_id): i.id for i in reversed(rows.instances) if i.unit_id is not None}
+    by_unit: dict[tuple[int, int | None], int] = {
+        (i.function, i.unit_id): i.id for i in reversed(rows.instances) if i.unit_id is not None
+    }
     of_function: dict[int, int] = {}
     for instance in sorted(rows.instances, key=lambda i: (not i.out_of_line, i.id)):
         of_function.setdefault(instance.function, instance.id)
@@ -297,7 +299,7 @@ def _with_callers(
         # there is one; the owner of the name in the caller's image, in vmlinux, in another module.
         target = site.callee_instance
         if target is None:
-            target = by_unit.get((site.callee, site.unit_id or -1))
+            target = by_unit.get((site.callee, site.unit_id))
         if target is None and functions[site.callee].external:
             target = named.get(site.image, named.get("vmlinux", next(iter(named.values()), None)))
         if target is None:
@@ -351,6 +353,11 @@ def _reasons(
             reasons.append(
                 f"the definition in {place} does not own the symbol (weak, or linked by another name)"
             )
+    for instance in instances:
+        calls = instance.inline_callers
+        if calls and all(c.caller == instance.function.name and c.unit == instance.row.unit for c in calls):
+            reasons.append("inlined only into itself: the compiler split it and put the part back")
+            break
     blind = sorted({(i.row.evidence, i.row.image) for i in instances if i.row.evidence != "dwarf"})
     for evidence, image in blind[:3]:
         source = "BTF and the symbol table" if evidence == "btf" else "the symbol table"
