@@ -277,7 +277,7 @@ _INSTANCES = Table(
         Column(
             "inline_address",
             "uint64",
-            "Where a copy inside another function starts, or is entered if it is in several pieces; the lowest.",
+            "Where a copy in another function starts, or is entered if it is in several pieces; the lowest.",
             "`DW_TAG_inlined_subroutine`",
             unit="byte address",
             nullable=True,

@@ -1,4 +1,4 @@
-"""A report for a terminal: the statuses of all kernels in a few lines, then what they rest on, kernel by kernel.
+"""A report for a terminal: the statuses of all kernels in a few lines, then what they rest on, by kernel.
 
 Colour only underlines what the words say; kernels that say the same are told together.
 """

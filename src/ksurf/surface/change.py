@@ -129,9 +129,10 @@ def parse_prototype(text: str, name: str) -> Prototype:
     Raises ``ValueError`` if it declares no function of that name.
     """
     declaration = " ".join(text.strip().rstrip(";").split())
-    # Rust's declarations have the last part of the path only; its parts may have paths in brackets.
-    last = re.sub(r"^.*::(?![^<{]*[>}])", "", name)
-    found = re.search(rf"(?:^|(?<=[\s*(])){re.escape(last)}\s*\(", declaration)
+    # Rust's declarations have only the last part of the path, which may itself hold paths in brackets.
+    starts = (0, *(colons.end() for colons in re.finditer("::", name)))
+    searches = (re.search(rf"(?:^|(?<=[\s*(])){re.escape(name[s:])}\s*\(", declaration) for s in starts)
+    found = next((match for match in searches if match is not None), None)
     if found is None:
         raise ValueError(f"no declaration of a function {name}: {text!r}")
     closing = _closing(declaration, found.end() - 1)

@@ -58,7 +58,7 @@ class InstanceStatus:
     row: Instance
     function: Function
     overridden: bool
-    """Its image's symbol of the name is another's: this is a weak default, or has its symbol under a prefix."""
+    """Its image's symbol of the name is another's: this is a weak default, or its symbol has a prefix."""
     inline_callers: tuple[CallSite, ...] | None
     """Calls that hold a copy of its body; ``None`` where the evidence does not tell."""
     direct_callers: tuple[CallSite, ...] | None
@@ -306,6 +306,13 @@ def _with_callers(
             target = of_function.get(site.callee)
         if target is not None and target in inline:
             (inline if site.inline else direct)[target].append(site)
+    for instance in rows.instances:
+        if instance.inlined is False:
+            # The compiler split off a part and put it back: a copy inside itself is no caller's copy.
+            name = functions[instance.function].name
+            inline[instance.id] = [
+                s for s in inline[instance.id] if (s.caller, s.unit_id) != (name, instance.unit_id)
+            ]
     return tuple(
         InstanceStatus(
             row=i,
@@ -353,11 +360,6 @@ def _reasons(
             reasons.append(
                 f"the definition in {place} does not own the symbol (weak, or linked by another name)"
             )
-    for instance in instances:
-        calls = instance.inline_callers
-        if calls and all(c.caller == instance.function.name and c.unit == instance.row.unit for c in calls):
-            reasons.append("inlined only into itself: the compiler split it and put the part back")
-            break
     blind = sorted({(i.row.evidence, i.row.image) for i in instances if i.row.evidence != "dwarf"})
     for evidence, image in blind[:3]:
         source = "BTF and the symbol table" if evidence == "btf" else "the symbol table"
