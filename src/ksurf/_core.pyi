@@ -51,8 +51,8 @@ class Extraction:
     """What one kernel held: its tables, and what could not be read.
 
     ``tables`` maps a table's name (``docs/tables/``) to its stream. ``release`` is ``uname -r`` from the
-    image itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells it
-    (``x86_64``, ``aarch64``, ``ppc64le``, ``riscv64``, ``s390x``, ``armv7l``); ``None`` where the image
+    image itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells
+    it (``x86_64``, ``aarch64``, ``ppc64le``, ``riscv64``, ``s390x``, ``armv7l``); ``None`` where the image
     does not tell. ``unreadable`` lists ``(image name, path in the package, reason)``.
     """
 

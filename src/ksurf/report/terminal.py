@@ -53,7 +53,8 @@ def _matrix(report: FunctionReport) -> Iterator[str]:
 
 def _words(status: FunctionStatus) -> str:
     if not status.statuses:
-        return click.style("✔ OK", fg="green")
+        unknown = " as far as it is known: inlining is not" if status.inline is None else ""
+        return click.style(f"✔ OK{unknown}", fg="green")
     text = ", ".join(found.value for found in status.statuses)
     return click.style(f"{'✘' if not status.is_present else '⚠'} {text}", fg="yellow")
 
