@@ -107,10 +107,11 @@ def connect(store: Store, manifests: Sequence[Manifest] | None = None) -> duckdb
 
 
 def query(connection: duckdb.DuckDBPyConnection, statement: str) -> Result:
-    """Run one statement; :class:`~ksurf.errors.InputError` with DuckDB's reason if it is wrong."""
+    """Run one statement; :class:`~ksurf.errors.InputError` with the reason if it is wrong, or no question."""
     import duckdb
 
     try:
+        _only_a_question(connection.extract_statements(statement))
         cursor = connection.execute(statement)
     except duckdb.IOException as error:
         raise DatasetError(
@@ -121,6 +122,20 @@ def query(connection: duckdb.DuckDBPyConnection, statement: str) -> Result:
     except duckdb.Error as error:
         raise InputError(_one_line(error), "docs/tables lists tables and columns") from error
     return Result([column[0] for column in cursor.description or ()], cursor)
+
+
+def _only_a_question(statements: Sequence[duckdb.Statement]) -> None:
+    """Refuse what is not exactly one statement that only reads.
+
+    DuckDB can be kept to a folder, but not from writing into it: `COPY ... TO` would replace a table's file.
+    """
+    import duckdb
+
+    if len(statements) != 1:
+        raise InputError(f"one statement is expected, not {len(statements)}")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        kind = statements[0].type.name.replace("_", " ")
+        raise InputError(f"{kind} is not run here", "a statement can read the dataset, and nothing else")
 
 
 def _raw_view(table: Table, directories: Sequence[Path]) -> str:

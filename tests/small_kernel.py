@@ -1,0 +1,47 @@
+"""A small kernel compiled by gcc on the spot and read by the real core, where no fake will do."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from ksurf.kernel import Kernel
+
+SOURCES = Path(__file__).parent.parent / "crates" / "ksurf-read" / "tests" / "data"
+FLAGS = ("-g", "-O2", "-ffreestanding", "-fno-ipa-icf", "-nostdlib", "-static", "-no-pie")
+
+
+def identity(version: str = "6.1", *, arch: str = "amd64", flavor: str = "generic") -> Kernel:
+    return Kernel(
+        distro="test",
+        release=f"{version}.0-test-{flavor}-{arch}",
+        version=f"{version}.0-1",
+        base_version=version,
+        flavor=flavor,
+        arch=arch,
+    )
+
+
+@cache
+def vmlinux() -> Path:
+    image = Path(mkdtemp(prefix="ksurf-small-kernel-")) / "vmlinux"
+    subprocess.run(["gcc", *FLAGS, "core.c", "driver.c", "-o", str(image)], cwd=SOURCES, check=True)
+    return image
+
+
+@cache
+def module() -> Path:
+    image = vmlinux().with_name("my-module.ko")
+    flags = ("-g", "-O2", "-ffreestanding", "-c")
+    subprocess.run(["gcc", *flags, "module.c", "-o", str(image)], cwd=SOURCES, check=True)
+    return image
+
+
+def tables() -> dict[str, Any]:
+    """The tables of the small kernel and its module, as streams that can be taken once."""
+    from ksurf import _core
+
+    return dict(_core.extract_files(str(vmlinux()), [str(module())]).tables)
