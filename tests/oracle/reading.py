@@ -28,7 +28,7 @@ class Definition:
     """A function in one unit that is not merely declared there.
 
     Of two functions with equal code the compiler may keep one and make the other a second symbol of it. The
-    other's entry then has neither code nor a word about inlining: it is ``folded``, and has only its symbol.
+    other is then ``folded``: its entry has no code, and only its symbol tells that there is some.
     """
 
     name: str
@@ -151,6 +151,7 @@ class _UnitReader:
         self.calls: list[Call] = []
         self.addresses: dict[int, list[int]] = {}
         self.inline_addresses: dict[int, list[int]] = {}
+        self.copied_into: dict[int, set[int]] = {}
 
     def read(self) -> UnitReading:
         subprograms = [die for die in self.root.iter_children() if die.tag == "DW_TAG_subprogram"]
@@ -165,8 +166,10 @@ class _UnitReader:
 
     def _definition(self, die: Any) -> Definition | None:
         addresses = self.addresses.get(die.offset, [])
-        inlined = self._value(die, "DW_AT_inline") in INLINED
-        folded = not addresses and not {"DW_AT_inline", "DW_AT_declaration"} & set(die.attributes)
+        # GCC may split a function and put the part back where it was: a copy that no caller holds.
+        only_itself = self.copied_into.get(die.offset) == {die.offset}
+        inlined = self._value(die, "DW_AT_inline") in INLINED and not only_itself
+        folded = not addresses and "DW_AT_declaration" not in die.attributes
         if "DW_AT_abstract_origin" in die.attributes or not (addresses or inlined or folded):
             return None
         return Definition(
@@ -186,6 +189,7 @@ class _UnitReader:
         for child in die.iter_children():
             if child.tag == "DW_TAG_inlined_subroutine":
                 callee = self._origin(child)
+                self.copied_into.setdefault(callee.offset, set()).add(caller.offset)
                 address = self._entry(child)
                 if address is not None:
                     self.inline_addresses.setdefault(callee.offset, []).append(address)
@@ -213,7 +217,7 @@ class _UnitReader:
     ) -> None:
         self.calls.append(
             Call(
-                callee=self._text(callee, "DW_AT_name") or "",
+                callee=self._called_name(callee),
                 unit=self.path,
                 caller=self._text(caller, "DW_AT_name") or "",
                 caller_line=self._value(caller, "DW_AT_decl_line"),
@@ -223,6 +227,11 @@ class _UnitReader:
                 line=line,
             )
         )
+
+    def _called_name(self, callee: Any) -> str:
+        """What is called: a declaration may give its symbol another name (``__asm__("name")``)."""
+        names = [self._text(callee, name) for name in ("DW_AT_linkage_name", "DW_AT_name")]
+        return (names[0] if "DW_AT_declaration" in callee.attributes else None) or names[1] or ""
 
     def _origin(self, die: Any) -> Any:
         """The DIE that a copy is a copy of; itself if it is none."""
@@ -241,7 +250,7 @@ class _UnitReader:
         return None if value is None else value.decode(errors="replace")
 
     def _address(self, die: Any) -> int | None:
-        """Where the code of a DIE starts: in the first range, if there are several."""
+        """Where the code of a DIE starts: in the first range that is not empty, if there are several."""
         if "DW_AT_low_pc" in die.attributes:
             low_pc: int = die.attributes["DW_AT_low_pc"].value
             return low_pc
@@ -252,7 +261,7 @@ class _UnitReader:
         for entry in ranges.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, cu=self.unit):
             if isinstance(entry, BaseAddressEntry):
                 base = entry.base_address
-            else:
+            elif entry.begin_offset != entry.end_offset:
                 start: int = entry.begin_offset
                 return start if entry.is_absolute else base + start
         return None

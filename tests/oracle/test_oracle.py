@@ -6,7 +6,7 @@ functions all units that speak of them, of those that hundreds of units call som
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
@@ -76,13 +76,20 @@ def symbols(image: Image, sample: Sample) -> list[Symbol]:
 
 @pytest.fixture(scope="module")
 def drawn(sample: Sample, symbols: list[Symbol]) -> list[Definition]:
-    """The definitions of the functions drawn, with what their symbols alone tell."""
-    places: dict[str, tuple[int, ...]] = defaultdict(tuple)
-    for symbol in symbols:
-        places[symbol.name] += (symbol.address,)
-    definitions = (d for unit in sample.units.values() for d in unit.definitions if d.name in sample.names)
-    completed = (replace(d, addresses=places[d.name]) if d.folded else d for d in definitions)
-    # Without code, copies or a symbol, the compiler has dropped it.
+    """The definitions of the functions drawn, those without code of their own completed from the symbols."""
+    definitions = [d for unit in sample.units.values() for d in unit.definitions if d.name in sample.names]
+    taken = {(d.name, address) for d in definitions for address in d.addresses}
+    left = [s for s in symbols if s.name in sample.complete and (s.name, s.address) not in taken]
+    folded = Counter((d.name, d.decl_file, d.decl_line) for d in definitions if d.folded)
+    completed = []
+    for d in definitions:
+        # A symbol that is left over is that of the only definition without code.
+        if d.folded and folded[d.name, d.decl_file, d.decl_line] == 1:
+            own = [s.address for s in left if s.name == d.name and (s.bind != "STB_LOCAL") == d.external]
+            completed.append(replace(d, addresses=tuple(own)))
+        else:
+            completed.append(d)
+    # Without code, copies or a symbol, the compiler or the linker has dropped it.
     return [d for d in completed if d.addresses or d.inlined]
 
 
