@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ksurf.dataset.schema import FORMAT_VERSION, TABLES, Column, Table, arrow_schema
 
@@ -83,8 +83,8 @@ def _check_order(values: Any, name: str) -> None:
         raise SchemaMismatchError(f"{name}: rows are not in its order")
 
 
-def write_table(data: Any, table: Table, path: Path) -> None:
-    """Write one checked table to ``path``."""
+def write_table(data: Any, table: Table, path: Path | IO[bytes]) -> None:
+    """Write one checked table to ``path``, which may be an open file."""
     import pyarrow.parquet as pq
 
     coded = {c.name: c.encoding for c in table.columns if c.encoding not in ("PLAIN", "DICTIONARY")}

@@ -282,6 +282,7 @@ _INSTANCES = Table(
             unit="byte address",
             nullable=True,
             encoding="BYTE_STREAM_SPLIT",
+            level=3,
         ),
     ),
 )
