@@ -350,8 +350,10 @@ def _reasons(
         definitions = f"{len(counted)} definitions, {len(plain)} symbol{'s' if len(plain) != 1 else ''}"
         if len(plain) > 1:
             reasons.append(f"{definitions} of this name: attaching by name alone may meet any of them")
-        else:
+        elif plain:
             reasons.append(f"{definitions} of this name: attaching by name is not ambiguous")
+        else:
+            reasons.append(f"{definitions} of this name: there is nothing to attach to by name")
     if any(SPLIT_SUFFIX in suffixes(symbol.name) for symbol in symbols):
         reasons.append("rarely executed parts were moved to .cold; the function itself is as it was")
     for instance in instances:
