@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _STATUS = "Duplicate|Collision|Full Inline|Selective Inline|Transformation"
-_COLLISION = "Unique (?:Global|Static)|Static Duplication|Static-(?:Static|Global) Collision"
+_COLLISION = "Unique (?:Global|Static)|Static Duplication|(?:Static|Global)-(?:Static|Global) Collision"
 _LINES = {
     "_": "",
     "T": r"# Function: <code>\w+</code>",
@@ -35,11 +35,16 @@ _LINES = {
     "B": r"\*\*Symbols:\*\*",
     "b": r"[0-9a-f]+-[0-9a-f]+: \S+ \(STB_\w+\)",
     "E": "## Differences",
+    "h": "<summary>Changed between <code>[^<]+</code> and <code>[^<]+</code> ⚠️</summary>",
+    "k": r"<b>[A-Z][a-z ]+\. </b>",
+    "j": "<code>[^<]+</code>(?: ➡️ <code>[^<]+</code>)?",
+    "q": "No changes between <code>[^<]+</code> and <code>[^<]+</code> ✅",
 }
 _INSTANCE = "fion(?:vy+)?(?:wy+)?f"
 _PRESENT = f"ds_(?:cp+f_)?C_I_X_N_(?:{_INSTANCE})+(?:B_fb+f)?D"
 _GROUP = f"Gu(?:l(?:A|{_PRESENT})L)+U"
-_REPORT = re.compile(f"T_S(?:{_GROUP})*_E(?:GuU)*_*")
+_DIFFERENCES = "Gu(?:l(?:q|dhu(?:lkjL)+UD)L)*U"
+_REPORT = re.compile(f"T_S(?:{_GROUP})*_E(?:{_DIFFERENCES})*_*")
 
 
 def misshapen(report: str) -> str | None:
