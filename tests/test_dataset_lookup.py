@@ -9,6 +9,7 @@ import pytest
 
 from ksurf.dataset import schema
 from ksurf.dataset.lookup import function_names, functions_named
+from ksurf.dataset.query import connect, query
 from ksurf.dataset.rows import CallSite, Frame, FunctionRows
 from ksurf.dataset.store import Store
 from ksurf.errors import DatasetError
@@ -137,3 +138,22 @@ def test_made_kernels_keep_the_schema(tmp_path: Path) -> None:
         "call_sites": 6,
         "symbols": 4,
     }
+
+
+@pytest.mark.parametrize("size", [3, 1 << 16])
+def test_sql_and_look_ups_tell_the_same_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    for name, table in schema.TABLES.items():
+        monkeypatch.setitem(schema.TABLES, name, replace(table, rows_per_group=size))
+    for identity, made in ((KERNEL, deep_kernel()), (kernel("7.3.1"), kvm_kernel())):
+        made.write(tmp_path, identity)
+    store = Store(tmp_path)
+    for callee in ("target", "level_2", "kvm_vcpu_kick", "kvm_make_request"):
+        found = functions_named([callee], places(store), chains=True)[callee]
+        looked = {(rows.kernel.id, *brief(site)) for rows in found for site in rows.call_sites}
+        statement = f"SELECT kernel, caller, unit, file, line FROM call_sites WHERE callee = '{callee}'"
+        with connect(store) as connection:
+            told = {row for batch in query(connection, statement).batches() for row in batch}
+        assert told == looked
+        assert told

@@ -7,12 +7,12 @@ network, no extension, and a statement cannot change that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ksurf.dataset.manifest import Manifest
-from ksurf.dataset.schema import TABLES, Table
+from ksurf.dataset.schema import TABLES
 from ksurf.errors import DatasetError, InputError
 
 if TYPE_CHECKING:
@@ -34,37 +34,43 @@ VIEWS: dict[str, str] = {
 }
 """What each view is for."""
 
-# Joins are by (kernel, id), so a filter on `kernel` prunes every table to that kernel's files.
+# Each is the view's part of one kernel: {kernel} is its id, and {functions} and so on its tables. Ids are
+# numbers of one kernel, so that joins across kernels would only lead the planner to pair all with all.
 _DEFINITIONS = {
-    "images": "SELECT kernel, * EXCLUDE (kernel) FROM raw_images",
+    "images": "SELECT {kernel} AS kernel, * FROM {images}",
     "units": """
-        SELECT u.kernel, u.id, i.name AS image, u.path, u.language, u.producer
-        FROM raw_units u JOIN raw_images i ON i.kernel = u.kernel AND i.id = u.image""",
-    "functions": "SELECT kernel, * EXCLUDE (kernel) FROM raw_functions",
+        SELECT {kernel} AS kernel, u.id, i.name AS image, u.path, u.language, u.producer
+        FROM {units} u JOIN {images} i ON i.id = u.image""",
+    "functions": "SELECT {kernel} AS kernel, * FROM {functions}",
     "instances": """
-        SELECT n.kernel, n.id, f.name AS function, n.function AS function_id, i.name AS image, u.path AS unit,
-               f.decl_file, f.decl_line, f.external, n.inlined, n.out_of_line, n.section, n.address,
-               n.byte_size, n.inline_address
-        FROM raw_instances n
-        JOIN raw_functions f ON f.kernel = n.kernel AND f.id = n.function
-        JOIN raw_images i ON i.kernel = n.kernel AND i.id = n.image
-        LEFT JOIN raw_units u ON u.kernel = n.kernel AND u.id = n.unit""",
+        SELECT {kernel} AS kernel, n.id, f.name AS function, n.function AS function_id, i.name AS image,
+               u.path AS unit, f.decl_file, f.decl_line, f.external, n.inlined, n.out_of_line, n.section,
+               n.address, n.byte_size, n.inline_address
+        FROM {instances} n
+        JOIN {functions} f ON f.id = n.function
+        JOIN {images} i ON i.id = n.image
+        LEFT JOIN {units} u ON u.id = n.unit""",
+    # The inlined call around a call is the nearest row before it, of the same caller, one less deep.
     "call_sites": """
-        SELECT c.kernel, a.name AS caller, c.caller AS caller_instance, i.name AS image, u.path AS unit,
-               c.depth, b.name AS callee, c.callee AS callee_function, c.callee_instance, c.inline,
-               coalesce(c.file, CASE WHEN c.depth = 0 THEN a.decl_file END) AS file, c.line
-        FROM raw_call_sites c
-        JOIN raw_instances n ON n.kernel = c.kernel AND n.id = c.caller
-        JOIN raw_functions a ON a.kernel = c.kernel AND a.id = n.function
-        JOIN raw_functions b ON b.kernel = c.kernel AND b.id = c.callee
-        JOIN raw_images i ON i.kernel = c.kernel AND i.id = n.image
-        LEFT JOIN raw_units u ON u.kernel = c.kernel AND u.id = n.unit""",
+        SELECT {kernel} AS kernel, a.name AS caller, c.caller AS caller_instance, i.name AS image,
+               u.path AS unit, c.depth, b.name AS callee, c.callee AS callee_function, c.callee_instance,
+               c.inline, c.line,
+               coalesce(c.file, CASE WHEN c.depth = 0 THEN a.decl_file ELSE e.decl_file END) AS file
+        FROM {call_sites} c
+        JOIN {instances} n ON n.id = c.caller
+        JOIN {functions} a ON a.id = n.function
+        JOIN {functions} b ON b.id = c.callee
+        JOIN {images} i ON i.id = n.image
+        LEFT JOIN {units} u ON u.id = n.unit
+        ASOF LEFT JOIN (SELECT file_row_number, caller, depth, callee FROM {call_sites} WHERE inline) o
+            ON o.caller = c.caller AND o.depth = c.depth - 1 AND o.file_row_number < c.file_row_number
+        LEFT JOIN {functions} e ON e.id = o.callee""",
     "symbols": """
-        SELECT s.kernel, s.name, f.name AS function, s.function AS function_id, s.instance, i.name AS image,
-               s.section, s.address, s.byte_size, s.bind, s.type
-        FROM raw_symbols s
-        JOIN raw_images i ON i.kernel = s.kernel AND i.id = s.image
-        LEFT JOIN raw_functions f ON f.kernel = s.kernel AND f.id = s.function""",
+        SELECT {kernel} AS kernel, s.name, f.name AS function, s.function AS function_id, s.instance,
+               i.name AS image, s.section, s.address, s.byte_size, s.bind, s.type
+        FROM {symbols} s
+        JOIN {images} i ON i.id = s.image
+        LEFT JOIN {functions} f ON f.id = s.function""",
 }
 
 _TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "uint64": "UBIGINT", "string": "VARCHAR"}
@@ -94,10 +100,16 @@ def connect(store: Store, manifests: Sequence[Manifest] | None = None) -> duckdb
     connection.execute("CREATE TABLE kernels AS SELECT * FROM _kernels")
     connection.unregister("_kernels")
     root = store.path.resolve() / "kernels"
+    sources = [_sources(m.kernel.id, store.directory(m.kernel.id).resolve()) for m in chosen]
+    sources = sources or [_no_sources()]
     for table in TABLES.values():
-        connection.execute(_raw_view(table, [store.directory(m.kernel.id).resolve() for m in chosen]))
+        columns = ", ".join(_quoted(c.name) for c in table.columns)
+        definition = f"SELECT {{kernel}} AS kernel, {columns} FROM {{{table.name}}}"
+        connection.execute(_view(f"raw_{table.name}", definition, sources))
     for name, definition in _DEFINITIONS.items():
-        connection.execute(f"CREATE VIEW {name} AS {definition}")
+        connection.execute(_view(name, definition, sources))
+    # What does not fit into memory fails; it must not fill a disk.
+    connection.execute("SET temp_directory = ''")
     # From here on only the dataset's own files can be opened, and no statement can undo it.
     connection.execute("SET allowed_directories = [$root]", {"root": f"{root}/"})
     connection.execute("SET enable_external_access = false")
@@ -117,6 +129,9 @@ def query(connection: duckdb.DuckDBPyConnection, statement: str) -> Result:
         raise DatasetError(
             _one_line(error), "run the command again; ksurf ls shows what is damaged"
         ) from error
+    except duckdb.OutOfMemoryException as error:
+        hint = "ask less at once: fewer kernels with --on, fewer columns, a filter"
+        raise InputError(_one_line(error), hint) from error
     except duckdb.PermissionException as error:
         raise InputError(_one_line(error), "a statement can read the dataset, and nothing else") from error
     except duckdb.Error as error:
@@ -138,16 +153,31 @@ def _only_a_question(statements: Sequence[duckdb.Statement]) -> None:
         raise InputError(f"{kind} is not run here", "a statement can read the dataset, and nothing else")
 
 
-def _raw_view(table: Table, directories: Sequence[Path]) -> str:
-    if not directories:
-        columns = ", ".join(f"NULL::{_TYPES[c.type]} AS {_quoted(c.name)}" for c in table.columns)
-        return f"CREATE VIEW raw_{table.name} AS SELECT NULL::VARCHAR AS kernel, {columns} WHERE false"
-    files = ", ".join(_literal(f"{directory}/{table.name}.parquet") for directory in directories)
-    columns = ", ".join(_quoted(c.name) for c in table.columns)
-    return (
-        f"CREATE VIEW raw_{table.name} AS SELECT kernel, {columns} "
-        f"FROM read_parquet([{files}], hive_partitioning = true, hive_types = {{'kernel': VARCHAR}})"
+def _sources(kernel_id: str, directory: Path) -> dict[str, str]:
+    """What a definition's names stand for, for one kernel."""
+    files = {name: _literal(f"{directory}/{name}.parquet") for name in TABLES}
+    relations = {name: f"read_parquet({file}, hive_partitioning = false)" for name, file in files.items()}
+    # The order of the code, which the rows of this table stand in.
+    relations["call_sites"] = (
+        f"read_parquet({files['call_sites']}, hive_partitioning = false, file_row_number = true)"
     )
+    return {"kernel": _literal(kernel_id), **relations}
+
+
+def _no_sources() -> dict[str, str]:
+    """The same for a dataset without kernels: tables without rows."""
+    relations = {}
+    for table in TABLES.values():
+        columns = [f"NULL::{_TYPES[c.type]} AS {_quoted(c.name)}" for c in table.columns]
+        if table.name == "call_sites":
+            columns.append("NULL::BIGINT AS file_row_number")
+        relations[table.name] = f"(SELECT {', '.join(columns)} WHERE false)"
+    return {"kernel": "NULL::VARCHAR", **relations}
+
+
+def _view(name: str, definition: str, sources: Sequence[Mapping[str, str]]) -> str:
+    parts = " UNION ALL ".join(definition.format_map(source) for source in sources)
+    return f"CREATE VIEW {name} AS {parts}"
 
 
 def _kernels(manifests: Sequence[Manifest]) -> pa.Table:
