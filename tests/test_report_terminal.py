@@ -59,6 +59,44 @@ def test_every_kernel_is_in_the_matrix_with_its_status(tmp_path: Path) -> None:
     assert "Absent" in matrix["arm64"]
 
 
+def test_the_matrix_counts_definitions_symbols_and_calls(tmp_path: Path) -> None:
+    lines = page(tmp_path, "kvm_make_request", new=kvm_kernel(), arm=kvm_kernel()).splitlines()
+    heads, (regular, arm) = lines[1], (line for line in lines if line.startswith("    ") and "Full" in line)
+    assert heads.split() == "Regular status collision definitions symbols inlined called".split()
+    assert regular.split()[-4:] == arm.split()[-4:] == ["2", "0", "2", "0"]
+    # Numbers stand below the ends of their heads, words below the beginnings, whatever the labels' lengths.
+    assert regular.endswith("0")
+    assert len(regular) == len(arm) == len(heads)
+    assert regular.index("Static Duplication") == arm.index("Static Duplication") == heads.index("collision")
+
+
+def test_details_are_of_the_baseline_unless_all_are_asked_for(tmp_path: Path) -> None:
+    text = page(tmp_path / "short", "outer", old=kvm_kernel(), new=kvm_kernel())
+    assert text.count("declared at") == 1
+    assert f"{NEW.release} (debian, amd64)" in text
+    assert "another kernel has it too: --all" in text
+    full = page(tmp_path / "full", "outer", everything=True, old=kvm_kernel(), new=kvm_kernel())
+    assert full.count("declared at") == 2
+    assert "it too" not in full
+
+
+def test_many_symbols_are_counted(tmp_path: Path) -> None:
+    made = kvm_kernel()
+    for number in range(20):
+        made.symbol(f"outer.isra.{number:02}", 4, address=4096 + number)
+    assert "and 15 more symbols; --all shows them" in page(tmp_path, "outer", new=made)
+
+
+def test_without_dwarf_the_matrix_asks(tmp_path: Path) -> None:
+    made = MadeKernel()
+    made.image(evidence="btf")
+    made.instance(made.function("f", None, None, external=True), made.unit("x.c"), address=64)
+    made.units.clear()
+    made.instances[0]["unit"] = made.instances[0]["inlined"] = None
+    text = page(tmp_path, "f", new=made)
+    assert re.search(r"6\.12 +✔ OK, as far as it is known +Unique Global +1 +0 +\? +\?$", text, re.MULTILINE)
+
+
 def test_callers_are_told_with_the_calls_around_them(tmp_path: Path) -> None:
     text = page(tmp_path, "kvm_vcpu_kick", new=kvm_kernel())
     assert "void kvm_vcpu_kick(struct kvm_vcpu *vcpu);" in text
@@ -77,6 +115,8 @@ def test_many_callers_are_counted_and_shown_on_demand(tmp_path: Path) -> None:
     full = page(tmp_path / "full", "target", new=called_by(30), everything=True)
     assert len(set(re.findall(r"caller_\d\d", full))) == 30
     assert "--all" not in full
+    # Then each call is on a line of its own, with its place.
+    assert re.search(r"^ +lib/target\.c:29 caller_29$", full, re.MULTILINE)
 
 
 def test_few_callers_are_all_shown(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
-"""A report for a terminal: the statuses of all kernels in a few lines, then what they rest on, by kernel.
+"""A report for a terminal: all kernels in a few lines, then what one status rests on, then the changes.
 
-Colour only underlines what the words say; kernels that say the same are told together.
+Colour only underlines what the words say. What would fill screens is counted, with the way to see it all.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import click
@@ -20,52 +20,103 @@ __all__ = ["function_text"]
 
 _CALLERS = 8
 _INSTANCES = 6
+_SYMBOLS = 6
+_HEADS = ("status", "collision", "definitions", "symbols", "inlined", "called")
 
 
 def function_text(report: FunctionReport, *, everything: bool = False) -> str:
-    """The report, at most some callers and instances of each kernel unless ``everything`` is asked for."""
+    """The report; details of one kernel and some callers of it, unless ``everything`` is asked for."""
     return "\n".join(_document(report, everything)) + "\n"
 
 
 def _document(report: FunctionReport, everything: bool) -> Iterator[str]:
     yield click.style(report.name, bold=True)
     yield from _matrix(report)
-    for group in report.groups:
-        for member, status in group.members:
-            if status.is_present:
-                yield ""
-                yield from _kernel(member, status, everything)
+    yield from _prototypes(report)
+    present = [(m, s) for group in report.groups for m, s in group.members if s.is_present]
+    # The baseline, or, where that has nothing to show, the first kernel that has.
+    detailed = [(m, s) for m, s in present if m.kernel == report.baseline] or present[:1]
+    for member, status in present if everything else detailed:
+        yield ""
+        yield from _kernel(member, status, everything)
     deltas = [delta for group in report.groups for delta in group.deltas if delta.changes]
     if deltas:
         yield ""
         yield click.style("Differences", bold=True)
         for delta in deltas:
             yield from _delta(delta)
+    others = len(present) - len(detailed)
+    if others > 0 and not everything:
+        which = "another kernel has" if others == 1 else f"{others} other kernels have"
+        yield ""
+        yield click.style(f"{which} it too: --all shows their details, --on SELECTOR those of some", dim=True)
 
 
 def _matrix(report: FunctionReport) -> Iterator[str]:
-    width = max(len(member.label) for group in report.groups for member, _ in group.members)
+    rows = [(group.name, m, s) for group in report.groups for m, s in group.members]
+    # Labels are indented by two more than the names of groups, and share their column.
+    width = max(max(len(member.label), len(name) - 2) for name, member, _ in rows)
+    cells = [_facts(status) for _, _, status in rows]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
+    heads = _aligned(_HEADS, widths)
+    for name, members in groupby(zip(rows, cells, strict=True), key=lambda item: item[0][0]):
+        padding = " " * (width + 4 - len(name))
+        yield f"  {click.style(name, underline=True)}{padding}{click.style(heads, dim=True)}"
+        for (_, member, status), facts in members:
+            color = "green" if status.is_present and not status.statuses else "yellow"
+            line = _aligned(facts, widths).rstrip()
+            first, rest = line[: len(facts[0])], line[len(facts[0]) :]
+            yield f"    {member.label.ljust(width)}  {click.style(first, fg=color)}{rest}"
+
+
+def _facts(status: FunctionStatus) -> tuple[str, ...]:
+    """One kernel's cells; what is not known is a question mark."""
+    if not status.is_present:
+        return ("✘ Absent", "", "", "", "", "")
+    words = ", ".join(found.value for found in status.statuses)
+    unknown = ", as far as it is known" if status.inline is None else ""
+    return (
+        f"⚠ {words}" if words else f"✔ OK{unknown}",
+        status.collision.value if status.collision else "?",
+        str(len(status.instances)),
+        str(len(status.plain_symbols)),
+        _count([instance.inline_callers for instance in status.instances]),
+        _count([instance.direct_callers for instance in status.instances]),
+    )
+
+
+def _count(calls: Sequence[tuple[CallSite, ...] | None]) -> str:
+    known = [len(found) for found in calls if found is not None]
+    return str(sum(known)) if known else "?"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    words = (cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True))
+    numbers = (cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True))
+    return "  ".join((*words, *numbers))
+
+
+def _prototypes(report: FunctionReport) -> Iterator[str]:
+    """Each declaration once; with the kernels that have it, if there are several."""
+    kernels: dict[tuple[str, ...], list[str]] = {}
     for group in report.groups:
-        yield f"  {click.style(group.name, underline=True)}"
         for member, status in group.members:
-            yield f"    {member.label.ljust(width)}  {_words(status)}"
-
-
-def _words(status: FunctionStatus) -> str:
-    if not status.statuses:
-        unknown = " as far as it is known: inlining is not" if status.inline is None else ""
-        return click.style(f"✔ OK{unknown}", fg="green")
-    text = ", ".join(found.value for found in status.statuses)
-    return click.style(f"{'✘' if not status.is_present else '⚠'} {text}", fg="yellow")
+            if status.prototypes:
+                kernels.setdefault(status.prototypes, []).append(member.label)
+    if kernels:
+        yield ""
+    for prototypes, labels in kernels.items():
+        if len(kernels) > 1:
+            yield f"  on {', '.join(labels)}"
+        for prototype in prototypes:
+            yield f"  {click.style(prototype, fg='cyan')}"
 
 
 def _kernel(member: Member, status: FunctionStatus, everything: bool) -> Iterator[str]:
     kernel = member.kernel
     yield f"{click.style(member.label, bold=True)}  {kernel.release} ({kernel.distro}, {kernel.arch})"
-    for prototype in status.prototypes:
-        yield f"  {click.style(prototype, fg='cyan')}"
     facts = [
-        status.collision.value if status.collision else "definitions unknown",
+        status.collision.value if status.collision else "static or global unknown",
         f"inline: {status.inline.value if status.inline else 'unknown'}",
     ]
     if status.suffixes:
@@ -73,25 +124,29 @@ def _kernel(member: Member, status: FunctionStatus, everything: bool) -> Iterato
     yield f"  {'; '.join(facts)}"
     for reason in status.reasons:
         yield f"  {click.style('·', fg='yellow')} {reason}"
-    shown = status.instances if everything else status.instances[:_INSTANCES]
-    for instance in shown:
+    instances = status.instances if everything else status.instances[:_INSTANCES]
+    place = None
+    for instance in instances:
+        function = instance.function
+        if function.decl_file is not None and (function.decl_file, function.decl_line) != place:
+            place = (function.decl_file, function.decl_line)
+            yield f"  declared at {function.decl_file}:{function.decl_line}"
         yield from _instance(instance, everything)
-    yield from _more(len(status.instances) - len(shown), "instance", "  ")
-    for symbol in status.symbols:
-        place = f"{symbol.image}{f':{symbol.section}' if symbol.section else ''}"
+    yield from _more(len(status.instances) - len(instances), "definition", "  ")
+    symbols = status.symbols if everything else status.symbols[:_SYMBOLS]
+    for symbol in symbols:
+        where = f"{symbol.image}{f':{symbol.section}' if symbol.section else ''}"
         end = f"-{symbol.address + symbol.byte_size:x}" if symbol.byte_size is not None else ""
-        yield f"  symbol {symbol.name} in {place} at {symbol.address:x}{end} ({symbol.bind})"
+        yield f"  symbol {symbol.name} in {where} at {symbol.address:x}{end} ({symbol.bind})"
+    yield from _more(len(status.symbols) - len(symbols), "symbol", "  ")
 
 
 def _instance(instance: InstanceStatus, everything: bool) -> Iterator[str]:
-    row, function = instance.row, instance.function
+    row = instance.row
     parts = [row.unit or row.image]
     if row.unit and row.image != "vmlinux":
         parts.append(f"[{row.image}]")
-    parts.append(_code(row))
-    if function.decl_file is not None and function.decl_file != row.unit:
-        parts.append(f"(declared at {function.decl_file}:{function.decl_line})")
-    yield f"  in {' '.join(parts)}"
+    yield f"  in {' '.join((*parts, _code(row)))}".rstrip()
     yield from _callers("inlined into", instance.inline_callers, everything)
     yield from _callers("called by", instance.direct_callers, everything)
 
@@ -107,17 +162,17 @@ def _code(row: Instance) -> str:
 def _callers(title: str, calls: tuple[CallSite, ...] | None, everything: bool) -> Iterator[str]:
     if not calls:
         return
-    counted = Counter((call.caller, call.unit, _chain(call)) for call in calls)
-    callers = list(counted.items())
-    shown = callers if everything else callers[:_CALLERS]
     yield f"    {title}:"
-    for unit, members in groupby(shown, key=lambda item: item[0][1]):
-        names = []
-        for (caller, _, chain), count in members:
-            times = f" ×{count}" if count > 1 else ""
-            names.append(f"{caller}{chain}{times}")
-        yield f"      {unit or 'unknown unit'}: {', '.join(names)}"
-    yield from _more(len(callers) - len(shown), "caller", "      ")
+    if everything:
+        for call in calls:
+            line = "" if call.line is None else f":{call.line}"
+            yield f"      {call.file or call.unit or call.image}{line} {call.caller}{_chain(call)}"
+        return
+    counted = list(Counter((call.unit or call.image, call.caller, _chain(call)) for call in calls).items())
+    for unit, members in groupby(counted[:_CALLERS], key=lambda item: item[0][0]):
+        names = (f"{caller}{chain}{f' ×{n}' if n > 1 else ''}" for (_, caller, chain), n in members)
+        yield f"      {unit}: {', '.join(names)}"
+    yield from _more(len(counted) - _CALLERS, "caller", "      ")
 
 
 def _chain(call: CallSite) -> str:
