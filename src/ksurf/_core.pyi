@@ -8,9 +8,11 @@ from typing import Any, final
 
 __version__: str
 __all__ = [
+    "ArrowStream",
     "Extraction",
     "Progress",
     "ReadError",
+    "__version__",
     "deb_control",
     "extract_files",
     "extract_host",

@@ -11,7 +11,7 @@ use ksurf_read::archive;
 use ksurf_read::extract::{self, Stage};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -147,9 +147,9 @@ fn extract_files(
 }
 
 #[pyfunction]
-#[pyo3(signature = (btf_dir = PathBuf::from("/sys/kernel/btf"), kallsyms = PathBuf::from("/proc/kallsyms")))]
-fn extract_host(py: Python<'_>, btf_dir: PathBuf, kallsyms: PathBuf) -> PyResult<Extraction> {
-    run(py, None, |progress| extract::host(&btf_dir, &kallsyms, progress))
+#[pyo3(signature = (btf_dir = "/sys/kernel/btf", kallsyms = "/proc/kallsyms"))]
+fn extract_host(py: Python<'_>, btf_dir: &str, kallsyms: &str) -> PyResult<Extraction> {
+    run(py, None, |progress| extract::host(Path::new(btf_dir), Path::new(kallsyms), progress))
 }
 
 #[pyfunction]
