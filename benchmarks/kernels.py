@@ -17,7 +17,7 @@ _PIECE = 1 << 22
 def package(selector: str) -> Path:
     """Return the debug package of the newest kernel that matches; it stays in ksurf's own cache."""
     print(f"fetching {selector}, unless it is there", flush=True)
-    command: list[str | Path] = [KSURF, "pull", "--fallback", "--download-only", selector]
+    command: list[str | Path] = [KSURF, "pull", "--download-only", selector]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit("the benchmarks need Debian's archive, or its packages in ksurf's cache")

@@ -26,6 +26,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOTES] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what is quick before what fetches gigabytes."""
+    items.sort(key=lambda item: item.get_closest_marker("network") is not None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked ``network`` where there is none."""
     if item.get_closest_marker("network") and (reason := _why_unreachable()):
