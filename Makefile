@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 # Two makes at once in one checkout take turns at the environment.
 LOCKED := flock .make.lock
-SAY = @printf '\033[1m==>\033[0m %s\n'
+SAY = @echo '==>'
 
 .PHONY: help demo test lint lint-python lint-rust lint-stubs test-rust test-python fuzz bench environment dev clean distclean
 
