@@ -38,7 +38,12 @@ def command() -> None:
     metavar="SELECTOR",
     help="The kernel around which the others are laid out: its series, other architectures, other flavors.",
 )
-@click.option("--all", "everything", is_flag=True, help="On the terminal, show the details of all kernels, and all callers.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="On the terminal, show the details of all kernels, and all callers.",
+)
 @on_option
 @dataset_option
 def function(
