@@ -104,4 +104,4 @@ clean: ## Remove what was built; the environment and the demo's kernels stay
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the environment and the demo's kernels too
-	rm -rf $(VENV) $(DEMO) .make.lock src/ksurf/*.so
+	rm -rf $(VENV) "$(DEMO)" demo/out .make.lock src/ksurf/*.so
