@@ -80,6 +80,7 @@ def package_to_dataset(options: argparse.Namespace) -> None:
 def show_function(options: argparse.Namespace) -> None:
     """``ksurf show function vfs_read`` over six kernels, the whole process."""
     dataset = options.folder / "six"
+    shutil.rmtree(dataset, ignore_errors=True)  # this version of ksurf may write another one
     for selector in SIX:
         add: list[str | Path] = [KSURF, "add", package(selector), "--dataset", dataset]
         if subprocess.run(add).returncode:

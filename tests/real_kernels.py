@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ksurf.kernel import Kernel
 from ksurf.selector import Selector, select
 
 KSURF = Path(sys.executable).with_name("ksurf")
+DAY = 86_400
 
 
 class Pulled(NamedTuple):
@@ -33,8 +35,9 @@ class RealKernels:
         self.folder = folder
         self.dataset = folder / f"dataset-{_readers()}"
         for stale in folder.glob("dataset-*"):
-            if stale != self.dataset:
-                shutil.rmtree(stale)
+            # A younger one may be in use: another checkout's tests share this folder.
+            if stale != self.dataset and time.time() - stale.stat().st_mtime > DAY:
+                shutil.rmtree(stale, ignore_errors=True)
 
     @cache  # noqa: B019  # there is one object per session
     def pull(self, selector: str) -> Pulled:
