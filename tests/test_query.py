@@ -199,3 +199,16 @@ def test_an_unknown_name_gets_near_ones(store: Store, capsys: pytest.CaptureFixt
     printed = capsys.readouterr()
     assert "no function sumbit" in printed.err
     assert "submit" in printed.err
+
+
+def test_a_kernel_of_no_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = Store(tmp_path / "own")
+    for version in ("6.1", "6.12"):
+        own.write(identity(version), tables(), source={})
+    manifest = own.directory(identity("6.1").id) / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format_version": 99}))
+    assert run(["show", "function", "submit", "--dataset", str(own.path)]) == 0
+    printed = capsys.readouterr()
+    assert "left out" in printed.err
+    assert "newer ksurf" in printed.err
+    assert "submit" in printed.out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
+
 from ksurf.dataset.manifest import Manifest
 from ksurf.dataset.store import Store
 from ksurf.errors import DatasetError, NoSuchKernelError
@@ -15,13 +17,12 @@ __all__ = ["baseline_of", "manifests"]
 
 
 def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
-    """The kernels that the selectors match, or all, in version order.
+    """The kernels that the selectors match, or all, in version order; a warning names those of no use.
 
     Raises :class:`~ksurf.errors.NoSuchKernelError` if there are none.
     """
-    found = store.kernels()
+    found, refused = store.load()
     if not found:
-        refused = store.refused()
         if refused:
             first = refused[0]
             raise DatasetError(
@@ -31,6 +32,8 @@ def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
             f"the dataset {store.path} has no kernels",
             "ksurf pull debian:6.12-cloud-amd64 fetches one; ksurf add reads a local one",
         )
+    for kernel in refused:
+        click.echo(f"ksurf: warning: left out: {kernel.path}: {kernel.reason}", err=True)
     if not selectors:
         return found
     chosen = set(select([m.kernel for m in found], [Selector.parse(text) for text in selectors]))

@@ -73,13 +73,18 @@ class Store:
 
     def kernels(self) -> list[Manifest]:
         """The kernels that can be used, in version order."""
-        found = (self._load(directory) for directory in self._directories())
-        return sorted((m for m in found if isinstance(m, Manifest)), key=lambda manifest: manifest.kernel)
+        return self.load()[0]
 
     def refused(self) -> list[RefusedKernel]:
         """The kernels that cannot be used, and why: made by a newer ksurf, or damaged."""
-        found = (self._load(directory) for directory in self._directories())
-        return [kernel for kernel in found if isinstance(kernel, RefusedKernel)]
+        return self.load()[1]
+
+    def load(self) -> tuple[list[Manifest], list[RefusedKernel]]:
+        """Both of these, from one look at the folder."""
+        found = [self._load(directory) for directory in self._directories()]
+        usable = [kernel for kernel in found if isinstance(kernel, Manifest)]
+        usable.sort(key=lambda manifest: manifest.kernel)
+        return usable, [kernel for kernel in found if isinstance(kernel, RefusedKernel)]
 
     def write(
         self,
