@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import re
 import shutil
 from collections.abc import Iterator
 from hashlib import sha256
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from archive_server import ArchiveServer, Behaviour, serving
+from full_disk import room_for
 from ksurf.acquire import http as http_module
 from ksurf.acquire import suites as suites_module
 from ksurf.acquire.apt import AptSource
@@ -18,7 +20,7 @@ from ksurf.acquire.http import Http
 from ksurf.acquire.index import parse_packages
 from ksurf.acquire.mirror import PUBLIC, Mirror, apt_mirrors, named_mirrors
 from ksurf.acquire.suites import Suites
-from ksurf.errors import KsurfError, MirrorError, NotOnMirrorError, VerificationError
+from ksurf.errors import DiskFullError, KsurfError, MirrorError, NotOnMirrorError, VerificationError
 from ksurf.progress import Silent
 
 DATA = Path(__file__).parent / "data/archive"
@@ -391,6 +393,16 @@ def test_a_signed_archive(signed: ArchiveServer, tmp_path: Path) -> None:
     asking = Asking(signed, tmp_path, unsigned=False, keyring=DATA / "archive-key.asc")
     assert asking.releases() == ["6.12.1+deb13-cloud-amd64"]
     assert asking.reporter.warnings == []
+
+
+@needs_gpgv
+@pytest.mark.parametrize("byte_size", [0, 1, 100, 250, 400, 541])
+def test_a_full_disk_names_the_cache(signed: ArchiveServer, tmp_path: Path, byte_size: int) -> None:
+    asking = Asking(signed, tmp_path, unsigned=False, keyring=DATA / "archive-key.asc")
+    with room_for(byte_size), pytest.raises(DiskFullError, match=re.escape(str(tmp_path))) as caught:
+        asking.offers()
+    assert "KSURF_CACHE" in str(caught.value.hint)
+    assert asking.releases() == ["6.12.1+deb13-cloud-amd64"]
 
 
 @needs_gpgv

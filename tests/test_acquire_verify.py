@@ -1,12 +1,14 @@
 """Signatures: only what they cover is read, and only keys of the keyrings count."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from full_disk import room_for
 from ksurf.acquire.verify import Verdict, keyring_contents, split_clearsigned, system_keyrings, verify
-from ksurf.errors import VerificationError
+from ksurf.errors import DiskFullError, VerificationError
 
 DATA = Path(__file__).parent / "data/archive"
 IN_RELEASE = (DATA / "InRelease").read_bytes()
@@ -59,35 +61,42 @@ def test_what_is_not_wholly_signed_is_not_taken(text: bytes) -> None:
     assert split_clearsigned(text) is None
 
 
-def test_a_good_signature(tool: str) -> None:
-    assert verify(*split(), keyring_contents([KEY])) is Verdict.GOOD
-    assert verify(*split(), keyring_contents([OTHER_KEY, KEY])) is Verdict.GOOD
+def test_a_good_signature(tool: str, tmp_path: Path) -> None:
+    assert verify(*split(), keyring_contents([KEY]), tmp_path) is Verdict.GOOD
+    assert verify(*split(), keyring_contents([OTHER_KEY, KEY]), tmp_path) is Verdict.GOOD
 
 
-def test_an_armored_key_of_apts_configuration(tool: str) -> None:
-    assert verify(*split(), keyring_contents([KEY.read_text()])) is Verdict.GOOD
+def test_an_armored_key_of_apts_configuration(tool: str, tmp_path: Path) -> None:
+    assert verify(*split(), keyring_contents([KEY.read_text()]), tmp_path) is Verdict.GOOD
 
 
-def test_a_key_that_is_not_known(tool: str) -> None:
-    assert verify(*split(), keyring_contents([OTHER_KEY])) is Verdict.UNKNOWN_KEY
+def test_a_key_that_is_not_known(tool: str, tmp_path: Path) -> None:
+    assert verify(*split(), keyring_contents([OTHER_KEY]), tmp_path) is Verdict.UNKNOWN_KEY
 
 
 @pytest.mark.parametrize("change", [(b"trixie", b"evil"), (b"Packages", b"Packages ")])
-def test_a_changed_text(tool: str, change: tuple[bytes, bytes]) -> None:
+def test_a_changed_text(tool: str, change: tuple[bytes, bytes], tmp_path: Path) -> None:
     data, signature = split()
     with pytest.raises(VerificationError, match="the signature is wrong"):
-        verify(data.replace(*change) + b"!", signature, keyring_contents([KEY]))
+        verify(data.replace(*change) + b"!", signature, keyring_contents([KEY]), tmp_path)
 
 
 @pytest.mark.parametrize("keyrings", [[], [b""]])
-def test_without_a_keyring(keyrings: list[bytes]) -> None:
+def test_without_a_keyring(keyrings: list[bytes], tmp_path: Path) -> None:
     if shutil.which("gpgv") or shutil.which("sqv"):
-        assert verify(*split(), keyrings) is Verdict.NO_KEYRING
+        assert verify(*split(), keyrings, tmp_path) is Verdict.NO_KEYRING
 
 
-def test_without_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("byte_size", [0, 10, 100])
+def test_a_full_disk(tool: str, byte_size: int, tmp_path: Path) -> None:
+    with room_for(byte_size), pytest.raises(DiskFullError, match=re.escape(f"{tmp_path}: no room")):
+        verify(*split(), keyring_contents([KEY]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert verify(*split(), keyring_contents([KEY])) is Verdict.NO_TOOL
+    assert verify(*split(), keyring_contents([KEY]), tmp_path) is Verdict.NO_TOOL
 
 
 def test_a_keyring_that_cannot_be_read(tmp_path: Path) -> None:

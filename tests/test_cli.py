@@ -42,6 +42,12 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
         ),
         (KsurfError("two\nlines \x1b[2J"), 1, "ksurf: error: two lines \\x1b[2J\n"),
         (FileNotFoundError(2, "No such file", "x"), 1, "ksurf: error: x: No such file\n"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "ksurf: error: the output: no room left to write (No space left on device)\n"
+            "ksurf: hint: write it somewhere else\n",
+        ),
         (KeyboardInterrupt(), 130, "\nksurf: error: interrupted\n"),
         (click.ClickException("from click"), 1, "ksurf: error: from click\n"),
     ],

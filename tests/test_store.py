@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from full_disk import room_for
 from ksurf.dataset.lookup import functions_named
 from ksurf.dataset.manifest import Manifest
 from ksurf.dataset.parquet import SchemaMismatchError, read_streams
@@ -173,16 +173,8 @@ def test_a_damaged_table_is_an_error_that_names_it(store: Store) -> None:
 
 def test_a_full_disk_leaves_the_dataset_as_it_was(store: Store) -> None:
     made = write(store, "6.1")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The limit on a file's size stands for the disk's: both end a write in its middle.
-    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, hard))
-    try:
-        with pytest.raises(DiskFullError, match="no room"):
-            write(store, "6.2")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, previous)
+    with room_for(1 << 10), pytest.raises(DiskFullError, match="no room"):
+        write(store, "6.2")
     assert [m.kernel for m in store.kernels()] == [made.kernel]
     assert list((store.path / "tmp").iterdir()) == []
 

@@ -1,5 +1,7 @@
 """The errors that a person is meant to read: one line that says what is wrong, one that says what to do."""
 
+import errno
+
 __all__ = [
     "DatasetError",
     "DiskFullError",
@@ -9,6 +11,7 @@ __all__ = [
     "NoSuchKernelError",
     "NotOnMirrorError",
     "VerificationError",
+    "is_full",
 ]
 
 
@@ -50,6 +53,11 @@ class VerificationError(KsurfError):
 
 class DiskFullError(KsurfError):
     """A file system has no room left."""
+
+
+def is_full(error: OSError) -> bool:
+    """Tell if there was no room to write; a quota and a limit on the size of files are a full disk, too."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DatasetError(KsurfError):

@@ -110,7 +110,8 @@ class _Part:
                     # What was there may have been of something else: once more, from the start.
                     self._restart()
                     self._fetch(http, urls)
-                os.fsync(self._file.fileno())
+                with room(self.path.parent):
+                    os.fsync(self._file.fileno())
             except BaseException:
                 if self._done == 0:
                     self.path.unlink()

@@ -1,14 +1,15 @@
 """Files in the cache: written aside and renamed, and clear words when there is no room for them."""
 
-import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ksurf.errors import DiskFullError, KsurfError
+from ksurf.errors import DiskFullError, KsurfError, is_full
 
 __all__ = ["megabytes", "room", "write_atomically"]
+
+_HINT = "free some room, or name another folder with KSURF_CACHE"
 
 
 def megabytes(byte_size: int) -> str:
@@ -22,8 +23,10 @@ def room(folder: Path, hint: str | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise DiskFullError(f"{folder}: no room left to write ({error.strerror})", hint) from error
+        if is_full(error):
+            raise DiskFullError(
+                f"{folder}: no room left to write ({error.strerror})", hint or _HINT
+            ) from error
         raise KsurfError(f"{error.filename or folder}: {error.strerror or error}") from error
 
 

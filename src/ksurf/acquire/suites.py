@@ -161,7 +161,7 @@ class Suites:
             raise VerificationError(f"{url}: it is not signed", hint)
         keyrings = keyring_contents(self._keyrings or mirror.signed_by or system_keyrings())
         try:
-            verdict = verify(*signed, keyrings)
+            verdict = verify(*signed, keyrings, self._cache)
         except VerificationError as error:
             raise VerificationError(
                 f"{url}: {error.message}", "do not trust this mirror; name another"

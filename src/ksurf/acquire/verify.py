@@ -9,10 +9,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 
+from ksurf.acquire.files import room
 from ksurf.errors import VerificationError
 
 __all__ = ["Verdict", "keyring_contents", "split_clearsigned", "system_keyrings", "verify"]
@@ -82,24 +84,36 @@ def split_clearsigned(text: bytes) -> tuple[bytes, bytes] | None:
     return b"\n".join(line.removeprefix(b"- ").rstrip(b" \t\r") for line in lines), found[2] + b"\n"
 
 
-def verify(data: bytes, signature: bytes, keyrings: Sequence[bytes]) -> Verdict:
-    """Check a detached signature; a wrong one raises :class:`~ksurf.errors.VerificationError`."""
+def verify(data: bytes, signature: bytes, keyrings: Sequence[bytes], scratch: Path) -> Verdict:
+    """Check a detached signature; a wrong one raises :class:`~ksurf.errors.VerificationError`.
+
+    The tools want files: they lie in a folder of their own in ``scratch`` meanwhile.
+    """
     tool = shutil.which("gpgv") or shutil.which("sqv")
     if tool is None:
         return Verdict.NO_TOOL
     if not any(keyrings):
         return Verdict.NO_KEYRING
-    with tempfile.TemporaryDirectory(prefix="ksurf-") as folder:
-        paths = []
-        for name, content in (("data", data), ("signature", signature), *enumerate(keyrings)):
-            path = Path(folder, str(name))
-            path.write_bytes(content)
-            paths.append(str(path))
-        data_path, signature_path, *keyring_paths = paths
+    contents = {"data": data, "signature": signature, **{str(n): ring for n, ring in enumerate(keyrings)}}
+    with _temporary_files(contents, scratch) as folder:
+        data_path, signature_path, *keyring_paths = (str(folder / name) for name in contents)
         options = [option for path in keyring_paths for option in ("--keyring", path)]
         if Path(tool).name == "gpgv":
-            return _gpgv([tool, "--homedir", folder, *options, "--status-fd", "1", signature_path, data_path])
+            return _gpgv(
+                [tool, "--homedir", str(folder), *options, "--status-fd", "1", signature_path, data_path]
+            )
         return _sqv([tool, *options, signature_path, data_path])
+
+
+@contextmanager
+def _temporary_files(contents: Mapping[str, bytes], scratch: Path) -> Iterator[Path]:
+    with ExitStack() as stack:
+        with room(scratch):
+            scratch.mkdir(parents=True, exist_ok=True)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".verify-", dir=scratch)))
+            for name, content in contents.items():
+                (folder / name).write_bytes(content)
+        yield folder
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from ksurf.errors import KsurfError
+from ksurf.errors import KsurfError, is_full
 
 __all__ = ["main", "print_error", "run"]
 
@@ -99,6 +99,9 @@ def _explain(error: Exception) -> int:
         case click.ClickException():
             print_error(error.format_message())
             return error.exit_code
+        case OSError() if is_full(error) and not error.filename:
+            # What writes elsewhere names its folder; this is what was printed.
+            print_error(f"the output: no room left to write ({error.strerror})", "write it somewhere else")
         case OSError():
             print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         case _:

@@ -22,15 +22,13 @@ import ksurf
 from ksurf.dataset.lock import FileLock
 from ksurf.dataset.manifest import ImageCounts, Manifest, TableSize, UnreadableImage
 from ksurf.dataset.schema import FORMAT_VERSION, TABLES
-from ksurf.errors import DatasetError, DiskFullError
+from ksurf.errors import DatasetError, DiskFullError, is_full
 from ksurf.kernel import Kernel
 
 __all__ = ["MANIFEST", "RefusedKernel", "Store"]
 
 MANIFEST = "manifest.json"
 _PREFIX = "kernel="
-# A quota and a limit on the size of files are a full disk to whoever meets them.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +243,7 @@ def _sync(path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> DatasetError | DiskFullError:
-    if error.errno in _FULL:
+    if is_full(error):
         hint = "make room, or name another dataset with --dataset; the dataset is as it was"
-        return DiskFullError(f"{path}: no room for the kernel ({os.strerror(error.errno)})", hint)
+        return DiskFullError(f"{path}: no room for the kernel ({error.strerror})", hint)
     return DatasetError(f"{error.filename or path}: {error.strerror or error}")
