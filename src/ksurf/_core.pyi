@@ -14,6 +14,8 @@ __all__ = [
     "ReadError",
     "__version__",
     "deb_control",
+    "deb_member",
+    "decompress",
     "extract_files",
     "extract_host",
     "extract_package",
@@ -87,3 +89,15 @@ def extract_host(btf_dir: str = "/sys/kernel/btf", kallsyms: str = "/proc/kallsy
 
 def deb_control(path: str) -> str:
     """The ``control`` paragraph of a Debian package, as text. Source: deb(5), deb-control(5)."""
+
+def deb_member(path: str, names: list[str]) -> bytes | None:
+    """The first file of a Debian package whose path is, or ends in, one of ``names``; ``None`` if none does.
+
+    The bytes are as they are in the package, at most 16 MiB; it is read no further than that file.
+    """
+
+def decompress(data: bytes) -> bytes:
+    """The content of a whole file that may be compressed (xz, zstd, gzip), at most 16 MiB of it.
+
+    Its errors name no file. Source: the .xz and zstd formats, RFC 1952.
+    """

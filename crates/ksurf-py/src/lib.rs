@@ -8,12 +8,17 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::RecordBatchIterator;
 use error::exception;
 use ksurf_read::archive;
+use ksurf_read::error::At;
 use ksurf_read::extract::{self, Stage};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+
+/// As much as is taken of a single file that Python asks for.
+const FILE_LIMIT: u64 = 16 << 20;
 
 /// Counters that a running extraction fills and another thread polls; also the way to stop it.
 #[pyclass(frozen, module = "ksurf._core")]
@@ -154,16 +159,27 @@ fn extract_host(py: Python<'_>, btf_dir: &str, kallsyms: &str) -> PyResult<Extra
 
 #[pyfunction]
 fn deb_control(py: Python<'_>, path: PathBuf) -> PyResult<String> {
-    use ksurf_read::error::At;
     py.detach(|| archive::control(&path).at(path.display())).map_err(|e| exception(&e))
+}
+
+#[pyfunction]
+fn deb_member(py: Python<'_>, path: PathBuf, names: Vec<String>) -> PyResult<Option<Cow<'static, [u8]>>> {
+    let member = py.detach(|| archive::member(&path, &names, FILE_LIMIT).at(path.display()));
+    member.map(|member| member.map(Cow::Owned)).map_err(|e| exception(&e))
+}
+
+#[pyfunction]
+fn decompress(py: Python<'_>, data: &[u8]) -> PyResult<Cow<'static, [u8]>> {
+    let text = py.detach(|| archive::decompress(data, FILE_LIMIT).map(Cow::into_owned));
+    text.map(Cow::Owned).map_err(|e| exception(&e))
 }
 
 #[pymodule]
 mod _core {
     #[pymodule_export]
     use super::{
-        deb_control, error::ReadError, extract_files, extract_host, extract_package, ArrowStream, Extraction,
-        Progress,
+        deb_control, deb_member, decompress, error::ReadError, extract_files, extract_host, extract_package,
+        ArrowStream, Extraction, Progress,
     };
 
     #[pymodule_export]

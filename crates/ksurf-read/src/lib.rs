@@ -9,6 +9,7 @@ pub mod dwarf;
 pub mod elf;
 pub mod error;
 pub mod extract;
+pub mod ikconfig;
 pub mod image;
 pub mod kallsyms;
 pub mod kernel;

@@ -167,6 +167,7 @@ fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
         }
         "btf" => vec![btf()],
         "kallsyms" => vec![b"ffffffff81000000 T _stext\n0000000000000000 t vcpu_kick\t[kvm]\n".to_vec()],
+        "ikconfig" => vec![[b"IKCFG_ST", &gz(b"CONFIG_BPF_SYSCALL=y\n")[..], b"IKCFG_ED"].concat()],
         other => panic!("no seeds for {other}"),
     }
 }
@@ -320,4 +321,9 @@ fn btf_survives_damage() {
 #[test]
 fn kallsyms_survives_damage() {
     run("kallsyms");
+}
+
+#[test]
+fn ikconfig_survives_damage() {
+    run("ikconfig");
 }

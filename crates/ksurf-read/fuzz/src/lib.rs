@@ -22,7 +22,7 @@ const LIMIT: u64 = 1 << 20;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("deb", deb),
     ("tar", tar),
     ("decompress", decompress),
@@ -30,6 +30,7 @@ pub const TARGETS: [Target; 7] = [
     ("dwarf", dwarf),
     ("btf", btf),
     ("kallsyms", kallsyms),
+    ("ikconfig", ikconfig),
 ];
 
 /// A Debian package: every file is taken.
@@ -182,5 +183,12 @@ pub fn kallsyms(data: &[u8]) {
     for symbol in ksurf_read::kallsyms::parse(data).flatten() {
         assert!(symbol.address != Some(0) && !symbol.name.is_empty());
         symbol.code_bind();
+    }
+}
+
+/// A kernel's own configuration.
+pub fn ikconfig(data: &[u8]) {
+    if let Some(Ok(text)) = ksurf_read::ikconfig::find(data) {
+        assert!(text.len() as u64 <= 16 << 20);
     }
 }

@@ -138,6 +138,24 @@ pub fn control(path: &Path) -> Result<String> {
     Ok(Deb::open(path, 1, &Counters::default())?.control)
 }
 
+/// The first file of a package whose path is, or ends in, one of the `names`; `None` if there is none. The
+/// package is read no further than that. A file of more than `limit` bytes is refused.
+pub fn member(path: &Path, names: &[String], limit: u64) -> Result<Option<Vec<u8>>> {
+    let counters = Counters::default();
+    let mut deb = Deb::open(path, 1, &counters)?;
+    while let Some(mut entry) = deb.next_entry()? {
+        if entry.kind() == Kind::File && names.iter().any(|name| ends_in(entry.path(), name.as_bytes())) {
+            return entry.read(limit).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the last parts of `path` are those of `name`.
+fn ends_in(path: &[u8], name: &[u8]) -> bool {
+    path.strip_suffix(name).is_some_and(|folder| folder.is_empty() || folder.ends_with(b"/"))
+}
+
 fn read_version(ar: &mut Ar<impl BufRead>) -> Result<()> {
     let member = ar.next_member()?.ok_or_else(|| Error::not_a_kernel("an empty ar archive"))?;
     if member.name != "debian-binary" {
@@ -287,5 +305,29 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(control(&path), Err(Error::Io { op: "open", .. })));
         assert!(control(&std::env::temp_dir()).is_err());
+    }
+
+    #[test]
+    fn a_member_is_found_by_the_end_of_its_path() {
+        let data = tar::tests::archive(&[
+            ("./boot/config-9.bak", b"no"),
+            ("./usr/boot/config-9", b"one"),
+            ("./boot/config-9", b"two"),
+            ("./lib/my.config", b"no"),
+            ("./.config", b"three"),
+        ]);
+        let path = std::env::temp_dir().join(format!("ksurf-member-{}.deb", std::process::id()));
+        std::fs::write(&path, package("data.tar.gz", &compress::tests::gz(&data))).unwrap();
+        let find = |names: &[&str], limit| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            member(&path, &names, limit)
+        };
+        assert_eq!(find(&["boot/config-9"], 99).unwrap().unwrap(), b"one");
+        assert_eq!(find(&[".config", "config-8"], 99).unwrap().unwrap(), b"three");
+        assert_eq!(find(&["config"], 99).unwrap(), None);
+        assert_eq!(find(&[], 99).unwrap(), None);
+        let error = find(&[".config"], 4).unwrap_err();
+        assert!(matches!(error.root(), Error::TooLarge { size: 5, limit: 4, .. }), "{error}");
+        std::fs::remove_file(&path).unwrap();
     }
 }
