@@ -26,7 +26,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 LOCKED := flock .make.lock
 SAY = @echo '==>'
 
-.PHONY: help demo test lint lint-python lint-rust lint-stubs test-rust test-python fuzz bench environment dev clean distclean
+.PHONY: help demo test lint lint-python lint-rust lint-stubs test-rust test-python fuzz bench truth environment dev clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,9 @@ test-python: $(STAMPS)/dev $(STAMPS)/core
 
 bench: $(STAMPS)/core ## Measure against the peers: pahole and xz (BENCH=--full for the full amd64 kernel)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+truth: $(STAMPS)/dev $(STAMPS)/core ## Boot real kernels under qemu and record what they say of themselves
+	@$(BIN)/python scripts/truth boot $(TRUTH)
 
 clean: ## Remove what was built; the environment and the demo's kernels stay
 	rm -rf target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis $(STAMPS)/core

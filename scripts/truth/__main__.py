@@ -1,0 +1,131 @@
+"""Make the data that ksurf's tables are compared with: what real kernels say of themselves.
+
+``python scripts/truth --help`` tells the commands; docs/truth.md tells what they make.
+"""
+
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from archive import Archive, Package, unpacked
+from capture import counts, write_capture
+from initramfs import initramfs
+from ksurf.acquire.debian import Offer
+from ksurf.cli import print_error
+from ksurf.cli.reporter import TerminalReporter
+from ksurf.errors import KsurfError, NotOnMirrorError
+from machine import boot
+from modules import in_order, is_module, read_module
+
+KERNELS = (
+    "debian:5.10-cloud-amd64",
+    "debian:6.1-cloud-amd64",
+    "debian:6.12-cloud-amd64",
+    "debian:7.3-cloud-amd64",
+    "debian:6.12-cloud-arm64",
+)
+"""The kernels that are booted when none is named."""
+
+DATA = Path(__file__).parents[2] / "tests" / "data" / "truth"
+
+
+@click.group(help=__doc__)
+def group() -> None:
+    """Hold the commands."""
+
+
+@group.command("boot")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option("--again", is_flag=True, help="Boot also kernels whose capture is there already.")
+@click.option("--timeout", default=600.0, show_default=True, help="How many seconds a kernel may take.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=DATA, help="Where captures are written."
+)
+def boot_command(selectors: tuple[str, ...], again: bool, timeout: float, folder: Path) -> None:
+    """Boot the newest kernel that each SELECTOR matches under qemu, and record its lists.
+
+    A selector is one of ksurf pull. Without one, the usual kernels are booted.
+    """
+    archive = Archive(TerminalReporter())
+    for selector in selectors or KERNELS:
+        offer = archive.newest(selector)
+        target = folder / offer.kernel.id
+        if target.is_dir() and not again:
+            click.echo(f"{offer.kernel.id}: its capture is there already (--again makes it anew)")
+            continue
+        _record(archive, offer, target, timeout)
+
+
+def _record(archive: Archive, offer: Offer, target: Path, timeout: float) -> None:
+    kernel = offer.kernel
+    packages = _image_packages(archive, offer)
+    files = [file for package in packages for file in unpacked(archive.fetch(package))]
+    vmlinuz = [content for path, content in files if Path(path).name.startswith("vmlinuz")]
+    if len(vmlinuz) != 1:
+        raise KsurfError(f"{kernel.id}: its packages hold {len(vmlinuz)} boot images, not one")
+    modules = in_order(read_module(path, content) for path, content in files if is_module(path))
+    click.echo(f"{kernel.id}: booting, with {len(modules)} modules to load")
+    initrd = initramfs(_busybox(archive, kernel.arch), modules)
+    answer = boot(kernel.arch, vmlinuz[0], initrd, timeout=timeout, say=_say)
+    about = {
+        "kernel": kernel.id,
+        "release": kernel.release,
+        "arch": kernel.arch,
+        "packages": {package.name: package.version for package in packages},
+        "qemu": answer.qemu,
+        "boot_seconds": round(answer.seconds, 1),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    if f"Linux version {kernel.release} " not in answer.files["version"].decode():
+        raise KsurfError(f"{kernel.id}: another kernel was booted: {answer.files['version'].decode()}")
+    write_capture(target, answer.files, about)
+    told = ", ".join(f"{number} {name}" for name, number in counts(answer.files).items())
+    click.echo(f"{kernel.id}: {told}; {answer.seconds:.0f} s; written to {target}")
+
+
+def _say(line: str) -> None:
+    click.echo(f"  {line}")
+
+
+def _image_packages(archive: Archive, offer: Offer) -> list[Package]:
+    """Return the packages with the boot image and the modules, of the very build that ksurf reads."""
+    kernel = offer.kernel
+    found = [
+        package
+        for kind in ("image", "binary", "modules")  # since 7.x the image only depends on the other two
+        if (
+            package := archive.find(
+                f"linux-{kind}-{kernel.release}", kernel.arch, offer.suites, kernel.version
+            )
+        )
+    ]
+    if not found:
+        raise NotOnMirrorError(f"{kernel.id}: the archive has its debug package, but not the kernel itself")
+    return found
+
+
+def _busybox(archive: Archive, arch: str) -> bytes:
+    package = archive.find("busybox-static", arch, ["stable"])
+    if package is None:
+        raise NotOnMirrorError(f"the archive has no busybox-static for {arch}")
+    for path, content in unpacked(archive.fetch(package)):
+        if path.endswith("bin/busybox"):
+            return content
+    raise KsurfError(f"{package.name}: no busybox in it")
+
+
+def main() -> None:
+    """Run, and end with one line where something is wrong."""
+    # So that qemu is stopped on the way out, as it is after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        group()
+    except KsurfError as error:
+        print_error(error.message, error.hint)
+        sys.exit(error.exit_status)
+
+
+main()
