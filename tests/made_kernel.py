@@ -32,6 +32,8 @@ class MadeKernel:
     instances: list[dict[str, Any]] = field(default_factory=list)
     call_sites: list[dict[str, Any]] = field(default_factory=list)
     symbols: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Rows of all other tables, as they lie there."""
 
     def image(self, name: str = "vmlinux", evidence: str = "dwarf") -> int:
         return _add(self.images, name=name, path=f"boot/{name}", evidence=evidence)
@@ -80,6 +82,7 @@ class MadeKernel:
             byte_size=16,
             bind=bind,
             type="STT_FUNC",
+            init=False,
         )
 
     def tables(self) -> dict[str, pa.Table]:
@@ -108,9 +111,10 @@ class MadeKernel:
             "instances": instances,
             "call_sites": calls,
             "symbols": symbols,
+            **self.others,
         }
         return {
-            name: pa.Table.from_pylist(rows[name], schema=arrow_schema(table))
+            name: pa.Table.from_pylist(rows.get(name, []), schema=arrow_schema(table))
             for name, table in TABLES.items()
         }
 

@@ -130,7 +130,7 @@ def test_a_damaged_table_is_one_clear_line(tmp_path: Path, table: str) -> None:
 
 def test_made_kernels_keep_the_schema(tmp_path: Path) -> None:
     sizes = kvm_kernel().write(tmp_path, KERNEL).tables
-    assert {name: size.rows for name, size in sizes.items()} == {
+    assert {name: size.rows for name, size in sizes.items() if size.rows} == {
         "images": 3,
         "units": 3,
         "functions": 5,

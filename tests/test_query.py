@@ -35,7 +35,10 @@ def rows(store: Store, statement: str) -> list[Sequence[Any]]:
 
 @pytest.mark.parametrize("name", [*VIEWS, *(f"raw_{table}" for table in TABLES)])
 def test_each_view_has_every_kernel(store: Store, name: str) -> None:
-    kernels = {identity(version).id for version in ("6.1", "6.12")}
+    # A small image has functions and types, but offers nothing to others.
+    empty = {"tracepoints", "tracepoint_fields", "syscalls", "exports", "btf_ids"}
+    empty |= {"types", "type_uses", "definitions", "members"}
+    kernels = {identity(version).id for version in ("6.1", "6.12") if name.removeprefix("raw_") not in empty}
     assert {row[0] for row in rows(store, f"SELECT DISTINCT kernel FROM {name}")} == kernels
 
 

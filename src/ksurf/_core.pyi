@@ -57,7 +57,9 @@ class Extraction:
     ``tables`` maps a table's name (``docs/tables/``) to its stream. ``release`` is ``uname -r`` from the
     image itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells
     it (``x86_64``, ``aarch64``, ``ppc64le``, ``riscv64``, ``s390x``, ``armv7l``); ``None`` where the image
-    does not tell. ``unreadable`` lists ``(image name, path in the package, reason)``.
+    does not tell. ``banner`` is the kernel's ``linux_banner`` (compiler, linker, build). ``unreadable`` lists
+    ``(image name, path in the package, reason)``; ``incomplete`` the same for images of which only a part,
+    named in the reason, is missing from the tables.
     """
 
     @property
@@ -67,7 +69,11 @@ class Extraction:
     @property
     def machine(self) -> str | None: ...
     @property
+    def banner(self) -> str | None: ...
+    @property
     def unreadable(self) -> list[tuple[str, str, str]]: ...
+    @property
+    def incomplete(self) -> list[tuple[str, str, str]]: ...
 
 def extract_package(path: str, *, threads: int = 0, progress: Progress | None = None) -> Extraction:
     """Read a kernel's debug package (``.deb`` or ``.ddeb``) as a stream, never unpacked to disk.

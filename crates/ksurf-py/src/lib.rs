@@ -92,7 +92,11 @@ struct Extraction {
     #[pyo3(get)]
     machine: Option<&'static str>,
     #[pyo3(get)]
+    banner: Option<String>,
+    #[pyo3(get)]
     unreadable: Vec<(String, String, String)>,
+    #[pyo3(get)]
+    incomplete: Vec<(String, String, String)>,
 }
 
 #[pymethods]
@@ -120,11 +124,15 @@ fn run(
     for table in tables {
         dict.set_item(table.name, Py::new(py, ArrowStream(table))?)?;
     }
+    let triples =
+        |list: Vec<extract::Unreadable>| list.into_iter().map(|u| (u.name, u.path, u.reason)).collect();
     Ok(Extraction {
         tables: dict.unbind(),
         release: extraction.release,
         machine: extraction.machine,
-        unreadable: extraction.unreadable.into_iter().map(|u| (u.name, u.path, u.reason)).collect(),
+        banner: extraction.banner,
+        unreadable: triples(extraction.unreadable),
+        incomplete: triples(extraction.incomplete),
     })
 }
 

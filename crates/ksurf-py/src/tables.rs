@@ -3,7 +3,8 @@
 use arrow_array::builder::StringBuilder;
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt64Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    UInt64Array,
 };
 use arrow_schema::{ArrowError, Field, Schema};
 use ksurf_read::kernel::Kernel;
@@ -17,7 +18,11 @@ pub struct Table {
 
 /// Turns a kernel into tables. The column vectors are consumed, so that memory does not hold both.
 pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
-    let Kernel { images, units, functions, instances, call_sites, symbols, paths, sections } = kernel;
+    let Kernel { images, units, functions, instances, call_sites, symbols, paths, sections, .. } = kernel;
+    let Kernel { types, type_uses, definitions, .. } = kernel;
+    let Kernel { tracepoints, tracepoint_fields, syscalls, exports, btf_ids, .. } = kernel;
+    let members = definitions.members;
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(definitions.texts));
     let paths: ArrayRef = Arc::new(StringArray::from_iter_values(paths));
     let sections: ArrayRef = Arc::new(StringArray::from_iter_values(sections));
     Ok(vec![
@@ -93,6 +98,112 @@ pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
                 optional("byte_size", Arc::new(UInt64Array::from(symbols.byte_size))),
                 required("bind", repeated(symbols.bind)),
                 required("type", repeated(symbols.kind)),
+                optional("ftrace", Arc::new(BooleanArray::from(symbols.ftrace))),
+                optional("kprobe_blacklist", optional_repeated(&symbols.kprobe_blacklist)),
+                optional("error_injection", optional_repeated(&symbols.error_injection)),
+                required("init", Arc::new(BooleanArray::from(symbols.init))),
+            ],
+        )?,
+        table(
+            "types",
+            vec![
+                required("name", named(types.name, &names)?),
+                required("kind", repeated(types.kind)),
+                required("image", integers(types.image)),
+                required("definition", unsigned(types.definition)),
+                required("evidence", repeated(types.evidence)),
+            ],
+        )?,
+        table(
+            "type_uses",
+            vec![
+                required("name", named(type_uses.name, &names)?),
+                required("definition", unsigned(type_uses.definition)),
+                required("image", integers(type_uses.image)),
+                required("user_kind", repeated(type_uses.user_kind)),
+                required("user", named(type_uses.user, &names)?),
+            ],
+        )?,
+        table(
+            "definitions",
+            vec![
+                required("key", unsigned(definitions.key)),
+                required("kind", repeated(definitions.kind)),
+                required("name", named(definitions.name, &names)?),
+                optional("byte_size", Arc::new(UInt64Array::from(definitions.byte_size))),
+                optional("signed", Arc::new(BooleanArray::from(definitions.signed))),
+                optional("type", numbered(definitions.type_text, &names)?),
+                optional("tags", numbered(definitions.tags, &names)?),
+            ],
+        )?,
+        table(
+            "members",
+            vec![
+                required("definition", unsigned(members.definition)),
+                required("position", integers(members.position)),
+                required("depth", integers(members.depth)),
+                optional("name", numbered(members.name, &names)?),
+                optional("type", numbered(members.type_text, &names)?),
+                optional("bit_offset", Arc::new(UInt64Array::from(members.bit_offset))),
+                optional("byte_size", Arc::new(UInt64Array::from(members.byte_size))),
+                optional("bit_size", optional_integers(members.bit_size)),
+                optional("value", Arc::new(Int64Array::from(members.value))),
+                optional("tags", numbered(members.tags, &names)?),
+            ],
+        )?,
+        table(
+            "tracepoints",
+            vec![
+                ids(tracepoints.name.len()),
+                required("image", integers(tracepoints.image)),
+                optional("system", optional_texts(tracepoints.system)),
+                required("name", texts(tracepoints.name)),
+                optional("class", optional_texts(tracepoints.class)),
+                optional("tracepoint", optional_texts(tracepoints.tracepoint)),
+                optional("print_format", optional_texts(tracepoints.print_format)),
+            ],
+        )?,
+        table(
+            "tracepoint_fields",
+            vec![
+                required("tracepoint", integers(tracepoint_fields.tracepoint)),
+                required("position", integers(tracepoint_fields.position)),
+                required("name", texts(tracepoint_fields.name)),
+                required("type", texts(tracepoint_fields.type_text)),
+                required("byte_offset", integers(tracepoint_fields.byte_offset)),
+                required("byte_size", integers(tracepoint_fields.byte_size)),
+                required("signed", Arc::new(BooleanArray::from(tracepoint_fields.signed))),
+            ],
+        )?,
+        table(
+            "syscalls",
+            vec![
+                required("abi", repeated(syscalls.abi)),
+                required("number", integers(syscalls.number)),
+                required("name", texts(syscalls.name)),
+                required("entry", texts(syscalls.entry)),
+            ],
+        )?,
+        table(
+            "exports",
+            vec![
+                required("name", texts(exports.name)),
+                required("image", integers(exports.image)),
+                required("gpl", Arc::new(BooleanArray::from(exports.gpl))),
+                optional("namespace", optional_texts(exports.namespace)),
+                optional("crc", Arc::new(UInt64Array::from(exports.crc))),
+            ],
+        )?,
+        table(
+            "btf_ids",
+            vec![
+                required("set", texts(btf_ids.set)),
+                required("image", integers(btf_ids.image)),
+                optional("set_flags", optional_integers(btf_ids.set_flags)),
+                required("kind", texts(btf_ids.kind)),
+                required("name", texts(btf_ids.name)),
+                optional("flags", optional_integers(btf_ids.flags)),
+                optional("program_types", optional_texts(btf_ids.program_types)),
             ],
         )?,
     ])
@@ -143,8 +254,17 @@ fn repeated(values: Vec<&'static str>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<DictionaryArray<Int32Type>>())
 }
 
-fn optional_repeated(values: &[Option<String>]) -> ArrayRef {
-    Arc::new(values.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>())
+fn optional_repeated<T: AsRef<str>>(values: &[Option<T>]) -> ArrayRef {
+    Arc::new(values.iter().map(|value| value.as_ref().map(T::as_ref)).collect::<DictionaryArray<Int32Type>>())
+}
+
+fn unsigned(values: Vec<u64>) -> ArrayRef {
+    Arc::new(UInt64Array::from(values))
+}
+
+/// Numbers of strings that several columns share, none missing.
+fn named(values: Vec<i32>, strings: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(values), Arc::clone(strings))?))
 }
 
 /// Numbers of strings that several columns share.

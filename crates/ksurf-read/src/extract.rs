@@ -4,7 +4,7 @@ use crate::archive::{decompress, Counters, Deb, Kind};
 use crate::btf::Btf;
 use crate::elf::{is_elf, Buffer};
 use crate::error::{At, Error, Result};
-use crate::image::{self, Evidence, ImageRows, Outcome, Place, PlacedSymbol};
+use crate::image::{self, Evidence, ImageRows, Outcome, Place, PlacedSymbol, TypeSource};
 use crate::kallsyms;
 use crate::kernel::{join, Kernel};
 use rustc_hash::FxHashMap;
@@ -65,6 +65,10 @@ pub struct Extraction {
     /// `uname -m`.
     pub machine: Option<&'static str>,
     pub unreadable: Vec<Unreadable>,
+    /// Parts of images that are missing from the tables; `reason` says which.
+    pub incomplete: Vec<Unreadable>,
+    /// What the kernel says of its making: `Linux version ... (gcc ...) #1 SMP ...`.
+    pub banner: Option<String>,
 }
 
 /// Reads a Debian or Ubuntu debug package. `threads` 0 means one per core.
@@ -135,6 +139,7 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
         let base = Btf::parse(&base_bytes, None).at(vmlinux_path.display())?;
         let mut rows = ImageRows::empty("vmlinux", &vmlinux_path.display().to_string(), Evidence::Btf);
         rows.add_btf(&base).at(vmlinux_path.display())?;
+        rows.types = TypeSource::Btf(base_bytes.clone());
         images.insert(rows.name.clone(), rows);
         let mut names: Vec<String> = std::fs::read_dir(btf_dir)
             .map_err(Error::io("list"))
@@ -151,6 +156,7 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
                 let btf = Btf::parse(&bytes, Some(&base)).at(&place)?;
                 let mut rows = ImageRows::empty(&name, &place, Evidence::Btf);
                 rows.add_btf(&btf).at(&place)?;
+                rows.types = TypeSource::Btf(bytes.clone());
                 Ok(rows)
             });
             match outcome {
@@ -174,6 +180,7 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
             size: None,
             bind,
             kind: "STT_FUNC",
+            facts: Default::default(),
         });
     }
     for (name, mut list) in by_image {
@@ -186,9 +193,9 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
         return Err(Error::not_a_kernel("neither BTF nor symbols of functions")).at(place);
     }
     progress.enter(Stage::Joining);
-    let kernel = join(images.into_values().collect());
+    let (kernel, incomplete) = join(images.into_values().collect());
     progress.enter(Stage::Done);
-    Ok(Extraction { kernel, release: None, machine: None, unreadable })
+    Ok(Extraction { kernel, release: None, machine: None, unreadable, incomplete, banner: None })
 }
 
 /// Whether a member of a package may be an image, by its name; its content decides. Links are no members.
@@ -229,7 +236,6 @@ struct Results {
     images: Vec<ImageRows>,
     /// Modules whose BTF waits for that of vmlinux.
     waiting: Vec<(Buffer, String)>,
-    base: Option<Vec<u8>>,
     unreadable: Vec<Unreadable>,
     error: Option<Error>,
 }
@@ -266,10 +272,12 @@ impl<'s> Workers<'_, 's> {
             return Err(error);
         }
         progress.counters.check()?;
-        let base = match &results.base {
-            Some(bytes) => Some(Btf::parse(bytes, None)?),
-            None => None,
+        let vmlinux = results.images.iter().find(|i| i.name == "vmlinux");
+        let base = match vmlinux.map(|i| &i.types) {
+            Some(TypeSource::Btf(bytes)) => Some(bytes.clone()),
+            _ => None,
         };
+        let base = base.as_deref().map(|bytes| Btf::parse(bytes, None)).transpose()?;
         for (buffer, path) in std::mem::take(&mut results.waiting) {
             progress.counters.check()?;
             match image::read_with_base(buffer, &path, base.as_ref()) {
@@ -291,9 +299,11 @@ impl<'s> Workers<'_, 's> {
         let from = vmlinux.or(results.images.first()).expect("not empty");
         let release = from.release.clone().or_else(|| results.images.iter().find_map(|i| i.release.clone()));
         let machine = from.machine;
-        let kernel = pool.install(|| join(results.images));
+        let banner = from.banner.clone();
+        let (kernel, incomplete) = pool.install(|| join(results.images));
         progress.enter(Stage::Done);
-        Ok(Extraction { kernel, release, machine, unreadable: results.unreadable })
+        let unreadable = results.unreadable;
+        Ok(Extraction { kernel, release, machine, unreadable, incomplete, banner })
     }
 
     fn reserve(&self, size: usize) {
@@ -318,12 +328,7 @@ impl<'s> Workers<'_, 's> {
             let outcome = source.open().and_then(|buffer| image::read(buffer, &path, cancelled));
             let mut results = results.lock().unwrap_or_else(|p| p.into_inner());
             match outcome {
-                Ok(Outcome::Rows(rows, btf)) => {
-                    if rows.name == "vmlinux" {
-                        results.base = btf;
-                    }
-                    results.images.push(*rows);
-                }
+                Ok(Outcome::Rows(rows)) => results.images.push(*rows),
                 Ok(Outcome::NeedsBase(buffer)) => results.waiting.push((buffer, path)),
                 Ok(Outcome::Other) if member => {}
                 Ok(Outcome::Other) => {

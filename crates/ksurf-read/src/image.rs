@@ -2,8 +2,12 @@
 
 use crate::btf::Btf;
 use crate::dwarf::{self, Sections, Target, Unit, NONE};
-use crate::elf::{text, Buffer, Image, ET_REL};
+use crate::elf::{text, Buffer, Image, Memory, ET_REL};
 use crate::error::{Error, Result};
+use crate::surface::code::{Code, CodeFacts};
+use crate::surface::definition::Types;
+use crate::surface::layout::{Layouts, NoLayouts};
+use crate::surface::{from_dwarf, Surface};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
@@ -93,6 +97,17 @@ pub struct SymbolRow {
     pub size: Option<u64>,
     pub bind: &'static str,
     pub kind: &'static str,
+    pub facts: CodeFacts,
+}
+
+/// What an image tells of types.
+#[derive(Debug)]
+pub enum TypeSource {
+    /// A `.BTF`, which for a module can only be read with that of vmlinux: see [`crate::surface::from_btf`].
+    Btf(Vec<u8>),
+    /// Types that were read, from DWARF.
+    Read(Box<Types>),
+    Nothing,
 }
 
 /// Everything that one image tells.
@@ -113,6 +128,10 @@ pub struct ImageRows {
     pub instances: Vec<InstanceRow>,
     pub sites: Vec<SiteRow>,
     pub symbols: Vec<SymbolRow>,
+    pub surface: Surface,
+    pub types: TypeSource,
+    /// What the kernel says of its own making: `Linux version ... (gcc ...) #1 SMP ...` (init/version.c).
+    pub banner: Option<String>,
 }
 
 /// Whether an ELF file is the kernel, one of its modules, or neither.
@@ -147,8 +166,8 @@ pub fn stem(symbol: &str) -> &str {
 
 /// What came of an ELF file.
 pub enum Outcome {
-    /// The image's rows; for a vmlinux its `.BTF` too, on which modules build.
-    Rows(Box<ImageRows>, Option<Vec<u8>>),
+    /// The image's rows.
+    Rows(Box<ImageRows>),
     /// A module without DWARF, whose BTF cannot be read without that of vmlinux: see [`read_with_base`].
     NeedsBase(Buffer),
     /// A readable ELF file that is neither vmlinux nor a module.
@@ -159,15 +178,20 @@ pub enum Outcome {
 pub fn read(data: Buffer, path: &str, cancelled: &AtomicBool) -> Result<Outcome> {
     let image = Image::parse(data)?;
     let Some(kind) = kind_of(&image) else { return Ok(Outcome::Other) };
+    let memory = Memory::of(&image)?;
     let mut builder = Builder::new(&image);
     let btf = image.section(".BTF").map(|s| image.section_bytes(s));
-    let evidence = if let Some(sections) = Sections::of(&image) {
+    let sections = Sections::of(&image);
+    let evidence = if let Some(sections) = &sections {
         let units = sections.read(cancelled)?;
-        builder.dwarf(&sections, &units)?;
+        builder.dwarf(sections, &units)?;
         Evidence::Dwarf
     } else {
         match btf {
-            Some(_) if kind == "module" => return Ok(Outcome::NeedsBase(image.into_data())),
+            Some(_) if kind == "module" => {
+                drop((memory, builder));
+                return Ok(Outcome::NeedsBase(image.into_data()));
+            }
             Some(bytes) => {
                 builder.rows.add_btf(&Btf::parse(bytes, None)?)?;
                 Evidence::Btf
@@ -175,23 +199,43 @@ pub fn read(data: Buffer, path: &str, cancelled: &AtomicBool) -> Result<Outcome>
             None => Evidence::Symtab,
         }
     };
-    let rows = builder.finish(kind, path, evidence)?;
-    let base = btf.filter(|_| kind == "vmlinux").map(<[u8]>::to_vec);
-    Ok(Outcome::Rows(Box::new(rows), base))
+    builder.rows.types = match (btf, &sections) {
+        (Some(bytes), _) => TypeSource::Btf(bytes.to_vec()),
+        (None, Some(sections)) => TypeSource::Read(Box::new(from_dwarf::read(sections, cancelled)?)),
+        (None, None) => TypeSource::Nothing,
+    };
+    // vmlinux's BTF is quicker to look into than its DWARF; a module's own lies behind a base that may not
+    // have been read yet.
+    let own = btf.filter(|_| kind == "vmlinux").and_then(|bytes| Btf::parse(bytes, None).ok());
+    let layouts: &dyn Layouts = match (&own, &sections) {
+        (Some(btf), _) => btf,
+        (None, Some(sections)) => sections,
+        (None, None) => &NoLayouts,
+    };
+    builder.rows.surface = Surface::read(&memory, layouts);
+    Ok(Outcome::Rows(Box::new(builder.finish(kind, path, evidence, &memory)?)))
 }
 
 /// Reads a module that has no DWARF, by its BTF if `base`, vmlinux's, is known, else by its symbols.
 pub fn read_with_base(data: Buffer, path: &str, base: Option<&Btf>) -> Result<ImageRows> {
     let image = Image::parse(data)?;
+    let memory = Memory::of(&image)?;
     let mut builder = Builder::new(&image);
     let evidence = match (image.section(".BTF"), base) {
         (Some(section), Some(base)) => {
-            builder.rows.add_btf(&Btf::parse(image.section_bytes(section), Some(base))?)?;
+            let bytes = image.section_bytes(section);
+            let btf = Btf::parse(bytes, Some(base))?;
+            builder.rows.add_btf(&btf)?;
+            builder.rows.types = TypeSource::Btf(bytes.to_vec());
+            builder.rows.surface = Surface::read(&memory, &btf);
             Evidence::Btf
         }
-        _ => Evidence::Symtab,
+        _ => {
+            builder.rows.surface = Surface::read(&memory, &NoLayouts);
+            Evidence::Symtab
+        }
     };
-    builder.finish("module", path, evidence)
+    builder.finish("module", path, evidence, &memory)
 }
 
 impl ImageRows {
@@ -211,6 +255,9 @@ impl ImageRows {
             instances: Vec::new(),
             sites: Vec::new(),
             symbols: Vec::new(),
+            surface: Surface::default(),
+            types: TypeSource::Nothing,
+            banner: None,
         }
     }
 
@@ -374,6 +421,7 @@ impl ImageRows {
                 size: symbol.size,
                 bind: symbol.bind,
                 kind: symbol.kind,
+                facts: symbol.facts,
             });
         }
     }
@@ -388,6 +436,7 @@ pub struct PlacedSymbol {
     pub size: Option<u64>,
     pub bind: &'static str,
     pub kind: &'static str,
+    pub facts: CodeFacts,
 }
 
 /// A function is one by these.
@@ -444,13 +493,15 @@ impl<'i> Builder<'i> {
         Place { section: Some(number), address: offset }
     }
 
-    fn symbols(&mut self, evidence: Evidence) -> Result<()> {
+    fn symbols(&mut self, evidence: Evidence, memory: &Memory<'_>) -> Result<()> {
         let symbols = self.image.code_symbols()?;
+        let code = Code::of(memory);
         self.rows.evidence = evidence;
         let placed = symbols
             .into_iter()
             .map(|s| PlacedSymbol {
                 place: self.place(s.address),
+                facts: code.facts(s.address, s.size),
                 name: s.name,
                 address: s.address,
                 size: Some(s.size),
@@ -462,8 +513,14 @@ impl<'i> Builder<'i> {
         Ok(())
     }
 
-    fn finish(mut self, kind: &str, path: &str, evidence: Evidence) -> Result<ImageRows> {
-        self.symbols(evidence)?;
+    fn finish(
+        mut self,
+        kind: &str,
+        path: &str,
+        evidence: Evidence,
+        memory: &Memory<'_>,
+    ) -> Result<ImageRows> {
+        self.symbols(evidence, memory)?;
         self.rows.drop_removed();
         let (image, mut rows) = (self.image, self.rows);
         if rows.functions.is_empty() && kind == "vmlinux" {
@@ -476,6 +533,8 @@ impl<'i> Builder<'i> {
         path.clone_into(&mut rows.path);
         rows.build_id = image.build_id();
         rows.release = image.release();
+        let banner = memory.address_of("linux_banner").and_then(|address| memory.string(address));
+        rows.banner = banner.map(|banner| text(banner.trim_ascii()));
         rows.machine = image.machine_name();
         Ok(rows)
     }

@@ -13,3 +13,5 @@ pub mod ikconfig;
 pub mod image;
 pub mod kallsyms;
 pub mod kernel;
+pub mod numbered;
+pub mod surface;

@@ -31,6 +31,15 @@ VIEWS: dict[str, str] = {
     "instances": "one row per compiled definition, with function, image and unit by name",
     "call_sites": "one row per call, with caller and callee, unit, image and file by name",
     "symbols": "one row per function symbol, with function and image by name",
+    "types": "one row per type, prototype or variable of an image, with the image by name",
+    "type_uses": "one row per mention of a type of an ambiguous name, with the image by name",
+    "definitions": "one row per definition",
+    "members": "one row per field, parameter or enumerator, with its definition's kind and name",
+    "tracepoints": "one row per trace event or bare tracepoint, with the image by name",
+    "tracepoint_fields": "one row per field of a trace event, with system and name of the event",
+    "syscalls": "one row per system call",
+    "exports": "one row per exported symbol, with the image by name",
+    "btf_ids": "one row per entry of a set of BTF ids, with the image by name",
 }
 """What each view is for."""
 
@@ -67,13 +76,40 @@ _DEFINITIONS = {
         LEFT JOIN {functions} e ON e.id = o.callee""",
     "symbols": """
         SELECT {kernel} AS kernel, s.name, f.name AS function, s.function AS function_id, s.instance,
-               i.name AS image, s.section, s.address, s.byte_size, s.bind, s.type
+               i.name AS image, s.section, s.address, s.byte_size, s.bind, s.type,
+               s.ftrace, s.kprobe_blacklist, s.error_injection, s.init
         FROM {symbols} s
         JOIN {images} i ON i.id = s.image
         LEFT JOIN {functions} f ON f.id = s.function""",
+    "types": """
+        SELECT {kernel} AS kernel, i.name AS image, t.kind, t.name, t.definition, t.evidence
+        FROM {types} t JOIN {images} i ON i.id = t.image""",
+    "type_uses": """
+        SELECT {kernel} AS kernel, i.name AS image, u.name, u.definition, u.user_kind, u.user
+        FROM {type_uses} u JOIN {images} i ON i.id = u.image""",
+    "definitions": "SELECT {kernel} AS kernel, * FROM {definitions}",
+    "members": """
+        SELECT {kernel} AS kernel, d.kind, d.name AS definition_name, m.*
+        FROM {members} m JOIN {definitions} d ON d.key = m.definition""",
+    "tracepoints": """
+        SELECT {kernel} AS kernel, i.name AS image, t.system, t.name, t.class, t.tracepoint,
+               t.print_format, t.id
+        FROM {tracepoints} t JOIN {images} i ON i.id = t.image""",
+    "tracepoint_fields": """
+        SELECT {kernel} AS kernel, t.system, t.name AS event, f.position, f.name, f.type, f.byte_offset,
+               f.byte_size, f.signed
+        FROM {tracepoint_fields} f JOIN {tracepoints} t ON t.id = f.tracepoint""",
+    "syscalls": "SELECT {kernel} AS kernel, * FROM {syscalls}",
+    "exports": """
+        SELECT {kernel} AS kernel, i.name AS image, e.name, e.gpl, e.namespace, e.crc
+        FROM {exports} e JOIN {images} i ON i.id = e.image""",
+    "btf_ids": """
+        SELECT {kernel} AS kernel, i.name AS image, b.set, b.set_flags, b.kind, b.name, b.flags,
+               b.program_types
+        FROM {btf_ids} b JOIN {images} i ON i.id = b.image""",
 }
 
-_TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "uint64": "UBIGINT", "string": "VARCHAR"}
+_TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "int64": "BIGINT", "uint64": "UBIGINT", "string": "VARCHAR"}
 
 
 class Result:

@@ -84,6 +84,10 @@ class Symbol:
     byte_size: int | None
     bind: str
     type: str
+    ftrace: bool | None = None
+    kprobe_blacklist: str | None = None
+    error_injection: str | None = None
+    init: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ pub fn dwarf(data: &[u8]) {
     let cancelled = AtomicBool::new(false);
     let buffer = Buffer::Memory(data.to_vec());
     let rows = match image::read(buffer, "fuzz.ko", &cancelled) {
-        Ok(Outcome::Rows(rows, _)) => *rows,
+        Ok(Outcome::Rows(rows)) => *rows,
         Ok(Outcome::NeedsBase(buffer)) => match image::read_with_base(buffer, "fuzz.ko", None) {
             Ok(rows) => rows,
             Err(_) => return,
@@ -129,7 +129,7 @@ pub fn dwarf(data: &[u8]) {
         Ok(Outcome::Other) | Err(_) => return,
     };
     check(&rows);
-    kernel::join(vec![rows]);
+    let _ = kernel::join(vec![rows]);
 }
 
 /// Numbers of rows are those of rows.

@@ -1,7 +1,4 @@
-"""Every table and every column of a kernel, in one place: type, unit, nullability, producer, encoding.
-
-The store checks what it writes against this module, ``docs/tables/`` is checked against it by a test, and the
-readers take their column names from it. A missing value is null, never 0 and never an empty string.
+"""Tables of functions: images, units, functions, instances, call sites and symbols.
 
 The encodings follow from one observation: rows of ``call_sites`` come in the order of the code, so an inlined
 subtree appears again and again as the same run of values. Whole bytes under zstd let the compressor see those
@@ -10,79 +7,17 @@ runs; Parquet's bit-packed dictionary pages would hide them. ``benchmarks/encodi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from ksurf.dataset.schema.column import Column, Table, image_column, row_number
 
-if TYPE_CHECKING:
-    import pyarrow
+__all__ = ["CALL_SITES", "FUNCTIONS", "IMAGES", "INSTANCES", "SYMBOLS", "UNITS"]
 
-__all__ = ["FORMAT_VERSION", "TABLES", "Column", "Table", "arrow_schema"]
-
-FORMAT_VERSION = 1
-"""Version of the files on disk. A reader refuses a kernel whose manifest says a higher one."""
-
-ArrowType = Literal["bool", "int32", "uint64", "string"]
-Encoding = Literal["PLAIN", "DICTIONARY", "DELTA_BINARY_PACKED", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT"]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: what it holds, where that comes from, and how it lies on disk."""
-
-    name: str
-    type: ArrowType
-    description: str
-    producer: str
-    """The piece of the input that tells the value, in the words of its specification."""
-    unit: str | None = None
-    """What the number counts or points to; ``None`` where the description says all."""
-    nullable: bool = False
-    references: str | None = None
-    """The table whose ``id`` this column holds."""
-    encoding: Encoding = "PLAIN"
-    level: int = 9
-    """Level of zstd."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: what a row is, its columns, and the order of its rows."""
-
-    name: str
-    row: str
-    """What one row stands for."""
-    columns: tuple[Column, ...]
-    sorted_by: tuple[str, ...]
-    """The columns that order the rows; empty where the order is that of the code."""
-    rows_per_group: int
-    """Rows of a Parquet row group: small enough to read one row's group quickly, large enough to compress."""
-
-    def column(self, name: str) -> Column:
-        """The column of that name; :class:`KeyError` if there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
-
-
-def _id(of: str) -> Column:
-    return Column(
-        "id",
-        "int32",
-        f"The {of}'s number: its row, counted from 0.",
-        "ksurf",
-        unit="row",
-        encoding="DELTA_BINARY_PACKED",
-    )
-
-
-_IMAGES = Table(
+IMAGES = Table(
     name="images",
     row="one ELF file of the kernel: `vmlinux` or a module",
     sorted_by=(),
     rows_per_group=1 << 16,
     columns=(
-        _id("image"),
+        row_number("image"),
         Column("name", "string", "`vmlinux`, or the module's name as `lsmod` prints it.", "file name"),
         Column(
             "path",
@@ -108,22 +43,14 @@ _IMAGES = Table(
     ),
 )
 
-_UNITS = Table(
+UNITS = Table(
     name="units",
     row="one DWARF compile unit",
     sorted_by=(),
     rows_per_group=1 << 16,
     columns=(
-        _id("unit"),
-        Column(
-            "image",
-            "int32",
-            "The image that holds it.",
-            "file",
-            unit="row of `images`",
-            references="images",
-            encoding="DELTA_BINARY_PACKED",
-        ),
+        row_number("unit"),
+        image_column("DELTA_BINARY_PACKED"),
         Column(
             "path",
             "string",
@@ -150,13 +77,13 @@ _UNITS = Table(
     ),
 )
 
-_FUNCTIONS = Table(
+FUNCTIONS = Table(
     name="functions",
     row="one source function: a name at a declaration",
     sorted_by=("name", "decl_file", "decl_line"),
     rows_per_group=1 << 15,
     columns=(
-        _id("function"),
+        row_number("function"),
         Column(
             "name", "string", "Name in the source.", "`DW_AT_name`, BTF `FUNC`", encoding="DELTA_BYTE_ARRAY"
         ),
@@ -209,13 +136,13 @@ _FUNCTIONS = Table(
     ),
 )
 
-_INSTANCES = Table(
+INSTANCES = Table(
     name="instances",
     row="one compiled definition of a function in one unit",
     sorted_by=("function", "image", "unit"),
     rows_per_group=1 << 15,
     columns=(
-        _id("instance"),
+        row_number("instance"),
         Column(
             "function",
             "int32",
@@ -225,9 +152,7 @@ _INSTANCES = Table(
             references="functions",
             encoding="DELTA_BINARY_PACKED",
         ),
-        Column(
-            "image", "int32", "The image that holds it.", "file", unit="row of `images`", references="images"
-        ),
+        image_column(),
         Column(
             "unit",
             "int32",
@@ -287,7 +212,7 @@ _INSTANCES = Table(
     ),
 )
 
-_CALL_SITES = Table(
+CALL_SITES = Table(
     name="call_sites",
     row="one call, inlined or direct",
     sorted_by=(),
@@ -352,7 +277,7 @@ _CALL_SITES = Table(
     ),
 )
 
-_SYMBOLS = Table(
+SYMBOLS = Table(
     name="symbols",
     row="one function symbol",
     sorted_by=("name",),
@@ -379,9 +304,7 @@ _SYMBOLS = Table(
             references="instances",
             encoding="DELTA_BINARY_PACKED",
         ),
-        Column(
-            "image", "int32", "The image that holds it.", "file", unit="row of `images`", references="images"
-        ),
+        image_column(),
         Column(
             "section",
             "string",
@@ -417,18 +340,29 @@ _SYMBOLS = Table(
             "`st_info`",
             encoding="DICTIONARY",
         ),
+        Column(
+            "ftrace",
+            "bool",
+            "It begins with a call that ftrace can turn on; null where the image has no list of such places.",
+            "`__mcount_loc`, `__patchable_function_entries`",
+            nullable=True,
+        ),
+        Column(
+            "kprobe_blacklist",
+            "string",
+            "Why kprobes refuse it: `NOKPROBE_SYMBOL`, or the section it is in; null where they do not.",
+            "`_kprobe_blacklist`, `.noinstr.text` and its like",
+            nullable=True,
+            encoding="DICTIONARY",
+        ),
+        Column(
+            "error_injection",
+            "string",
+            "What an injected error may be (`EI_ETYPE_ERRNO`); null where none may.",
+            "`_error_injection_whitelist`",
+            nullable=True,
+            encoding="DICTIONARY",
+        ),
+        Column("init", "bool", "It is gone once the kernel runs, or the module is loaded.", "`.init.text`"),
     ),
 )
-
-TABLES: dict[str, Table] = {
-    table.name: table for table in (_IMAGES, _UNITS, _FUNCTIONS, _INSTANCES, _CALL_SITES, _SYMBOLS)
-}
-"""The tables of a kernel by name, each after those that it refers to."""
-
-
-def arrow_schema(table: Table) -> pyarrow.Schema:
-    """The Arrow schema of a table as it lies on disk."""
-    import pyarrow as pa
-
-    types = {"bool": pa.bool_(), "int32": pa.int32(), "uint64": pa.uint64(), "string": pa.string()}
-    return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in table.columns])

@@ -1,7 +1,14 @@
 //! A kernel's images joined: one numbering of functions and instances, calls across images resolved.
 
+mod offers;
+mod types;
+
+use crate::extract::Unreadable;
 use crate::image::{FunctionRow, ImageRows, Place};
+use crate::numbered::Numbered;
+pub use offers::{BtfIds, Exports, Syscalls, TracepointFields, Tracepoints};
 use rustc_hash::FxHashMap;
+pub use types::{DefinitionTables, TypeUses, Types};
 
 /// The tables of one kernel, column by column; ids are row numbers. `docs/tables/` says what each means.
 #[derive(Debug, Default)]
@@ -12,6 +19,14 @@ pub struct Kernel {
     pub instances: Instances,
     pub call_sites: CallSites,
     pub symbols: Symbols,
+    pub types: Types,
+    pub type_uses: TypeUses,
+    pub definitions: DefinitionTables,
+    pub tracepoints: Tracepoints,
+    pub tracepoint_fields: TracepointFields,
+    pub syscalls: Syscalls,
+    pub exports: Exports,
+    pub btf_ids: BtfIds,
     /// Source paths that other columns number.
     pub paths: Vec<String>,
     /// Section names that other columns number.
@@ -80,29 +95,15 @@ pub struct Symbols {
     pub byte_size: Vec<Option<u64>>,
     pub bind: Vec<&'static str>,
     pub kind: Vec<&'static str>,
+    pub ftrace: Vec<Option<bool>>,
+    pub kprobe_blacklist: Vec<Option<&'static str>>,
+    pub error_injection: Vec<Option<&'static str>>,
+    pub init: Vec<bool>,
 }
 
-/// Numbers for strings, in the order of their first appearance.
-#[derive(Default)]
-struct Numbered {
-    numbers: FxHashMap<String, u32>,
-    strings: Vec<String>,
-}
-
-impl Numbered {
-    fn add(&mut self, string: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(string) {
-            return number;
-        }
-        let number = self.strings.len() as u32;
-        self.strings.push(string.to_owned());
-        self.numbers.insert(string.to_owned(), number);
-        number
-    }
-}
-
-/// Joins images, vmlinux first and then modules by path, whatever order they come in.
-pub fn join(mut images: Vec<ImageRows>) -> Kernel {
+/// Joins images, vmlinux first and then modules by path, whatever order they come in. Parts of an image that
+/// turn out to be unreadable are listed beside.
+pub fn join(mut images: Vec<ImageRows>) -> (Kernel, Vec<Unreadable>) {
     images.sort_by(|a, b| (a.name != "vmlinux", &a.path).cmp(&(b.name != "vmlinux", &b.path)));
     let mut paths = Numbered::default();
     let mut sections = Numbered::default();
@@ -118,6 +119,8 @@ pub fn join(mut images: Vec<ImageRows>) -> Kernel {
     kernel.call_sites = join_sites(&images, &function_numbers, &instance_numbers, &image_paths);
     kernel.symbols = join_symbols(&mut images, &function_numbers, &instance_numbers, &image_sections);
     debug_assert_eq!(unit_starts.len(), images.len());
+    let mut incomplete = types::join(&mut images, &mut kernel);
+    incomplete.extend(offers::join(&mut images, &mut kernel));
     for (number, image) in images.into_iter().enumerate() {
         for unit in image.units {
             kernel.units.image.push(number as i32);
@@ -132,7 +135,12 @@ pub fn join(mut images: Vec<ImageRows>) -> Kernel {
     }
     kernel.paths = paths.strings;
     kernel.sections = sections.strings;
-    kernel
+    (kernel, incomplete)
+}
+
+/// That a part of an image is missing, and why.
+fn incomplete(image: &ImageRows, reason: String) -> Unreadable {
+    Unreadable { name: image.name.clone(), path: image.path.clone(), reason }
 }
 
 /// A function of the kernel: the same declaration with the same prototype is the same function.
@@ -325,6 +333,10 @@ fn join_symbols(
         out.byte_size.push(row.size);
         out.bind.push(row.bind);
         out.kind.push(row.kind);
+        out.ftrace.push(row.facts.ftrace);
+        out.kprobe_blacklist.push(row.facts.kprobe_blacklist);
+        out.error_injection.push(row.facts.error_injection);
+        out.init.push(row.facts.init);
     }
     out
 }
