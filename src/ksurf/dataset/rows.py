@@ -1,4 +1,4 @@
-"""Rows of a kernel's tables about one function name, with ids resolved to what a judgement needs."""
+"""Rows of a kernel's tables about one name, with ids and keys resolved to what a judgement needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from dataclasses import dataclass
 
 from ksurf.kernel import Kernel
 
-__all__ = ["CallSite", "Frame", "Function", "FunctionRows", "Instance", "Symbol"]
+__all__ = [
+    "BtfId",
+    "CallSite",
+    "Definition",
+    "Export",
+    "Frame",
+    "Function",
+    "FunctionRows",
+    "Instance",
+    "Member",
+    "Symbol",
+    "Syscall",
+    "Tracepoint",
+    "TracepointField",
+    "TypeRow",
+    "TypeRows",
+    "TypeUse",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +117,119 @@ class FunctionRows:
     instances: tuple[Instance, ...] = ()
     call_sites: tuple[CallSite, ...] = ()
     symbols: tuple[Symbol, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A row of ``members``: a field, a parameter or an enumerator, without its definition's key."""
+
+    depth: int
+    name: str | None
+    type: str | None
+    bit_offset: int | None = None
+    byte_size: int | None = None
+    bit_size: int | None = None
+    value: int | None = None
+    tags: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A row of ``definitions`` with its members. Equal keys are equal definitions, on any kernel."""
+
+    key: int
+    kind: str
+    name: str
+    byte_size: int | None
+    signed: bool | None
+    type: str | None
+    tags: str | None
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TypeUse:
+    """A row of ``type_uses``, with its image by name: what mentions one of several definitions of a name."""
+
+    definition: int
+    """The key of the definition."""
+    image: str
+    user_kind: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRow:
+    """A row of ``types``, with its image by name and its definition in full."""
+
+    image: str
+    evidence: str
+    definition: Definition
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRows:
+    """Everything that one kernel's tables say about one name of types, of the kinds that were asked for."""
+
+    kernel: Kernel
+    name: str
+    types: tuple[TypeRow, ...] = ()
+    uses: tuple[TypeUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TracepointField:
+    """A row of ``tracepoint_fields``."""
+
+    name: str
+    type: str
+    byte_offset: int
+    byte_size: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tracepoint:
+    """A row of ``tracepoints`` with its fields, and its image by name."""
+
+    image: str
+    system: str | None
+    name: str
+    class_: str | None
+    tracepoint: str | None
+    print_format: str | None
+    fields: tuple[TracepointField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Syscall:
+    """A row of ``syscalls``."""
+
+    abi: str
+    number: int
+    name: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A row of ``exports``, with its image by name."""
+
+    name: str
+    image: str
+    gpl: bool
+    namespace: str | None
+    crc: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BtfId:
+    """A row of ``btf_ids``, with its image by name."""
+
+    set: str
+    image: str
+    set_flags: int | None
+    kind: str
+    name: str
+    flags: int | None
+    program_types: str | None
