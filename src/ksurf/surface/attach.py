@@ -1,0 +1,282 @@
+"""Attachability: whether a mechanism can be attached to something of a kernel, and if not, why not.
+
+Pure functions over small facts; every rule stands in one place, with the part of the kernel that makes it so.
+What a kernel as a whole can do is told by what is in it (:class:`Features`), never by its version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = [
+    "BPF_FUNC_ARGS_LIMIT",
+    "CodeFacts",
+    "Features",
+    "HookFacts",
+    "KfuncFacts",
+    "Mechanism",
+    "TracepointFacts",
+    "Verdict",
+    "attach_code",
+    "attach_hook",
+    "attach_kfunc",
+    "attach_tracepoint",
+]
+
+BPF_FUNC_ARGS_LIMIT = 12
+"""``MAX_BPF_FUNC_ARGS``: the most parameters that a trampoline takes (include/linux/bpf.h)."""
+
+
+class Mechanism(Enum):
+    """A way to run a program at some place of the kernel, or to call it, by libbpf's name."""
+
+    KPROBE = "kprobe"
+    KRETPROBE = "kretprobe"
+    KPROBE_MULTI = "kprobe.multi"
+    FENTRY = "fentry"
+    FEXIT = "fexit"
+    FMOD_RET = "fmod_ret"
+    TRACEPOINT = "tracepoint"
+    RAW_TP = "raw_tp"
+    TP_BTF = "tp_btf"
+    LSM = "lsm"
+    KSYSCALL = "ksyscall"
+    KFUNC_CALL = "kfunc call"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether it can be attached. A reason is always there for "no", and for "yes" where there is a catch."""
+
+    attachable: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a kernel can do at all, as its symbols and types tell."""
+
+    kprobe_multi: bool
+    """``enum bpf_attach_type`` has ``BPF_TRACE_KPROBE_MULTI``."""
+    trampoline: bool
+    """``arch_prepare_bpf_trampoline`` is the architecture's own, not the weak one that refuses."""
+    ftrace_direct: bool
+    """``register_ftrace_direct`` is there (``CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS``)."""
+    unique_kprobes: bool
+    """``number_of_same_symbols`` is there: a probe by an ambiguous name is refused."""
+    bpf_lsm: bool
+    """``bpf_lsm_*`` functions are there (``CONFIG_BPF_LSM``)."""
+    btf: bool
+    """vmlinux ships BTF."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFacts:
+    """What is known of a symbol of code. Few combinations exist, so that a kernel needs few judgements."""
+
+    ftrace: bool | None
+    kprobe_blacklist: str | None
+    error_injection: str | None
+    init: bool
+    namesakes: int = 0
+    """Other symbols of the same name in the image, and in vmlinux."""
+    btf_functions: int = 0
+    """``FUNC`` entries of that name in the image's BTF."""
+    parameters: int | None = None
+    """How many its BTF prototype has."""
+    variadic: bool = False
+    denied: bool = False
+    """It is in the set ``btf_id_deny``: trampolines must leave it alone."""
+    no_return: bool = False
+    """It is in the set ``noreturn_deny``: it never returns."""
+    modify_return: bool = False
+    """It is in a set that is registered for ``fmod_ret``, or begins with ``security_``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracepointFacts:
+    """What is known of a trace event or a bare tracepoint."""
+
+    event: bool
+    """It has an event in a system."""
+    tracepoint: bool
+    """There is a ``struct tracepoint`` behind it."""
+    btf_typedef: bool | None
+    """The image's BTF has ``btf_trace_NAME``; ``None`` where the image has no BTF."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookFacts:
+    """What is known of an LSM hook."""
+
+    btf_function: bool
+    """BTF has ``bpf_lsm_NAME``."""
+    listed: bool
+    """It is in the set ``bpf_lsm_hooks``."""
+    disabled: bool
+    """It is in the set ``bpf_lsm_disabled_hooks``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KfuncFacts:
+    """What is known of a kfunc."""
+
+    btf_function: bool
+    program_types: tuple[str, ...] | None
+    """Names of the program types that it is registered for; ``None`` where the image does not tell."""
+
+
+def attach_code(facts: CodeFacts, features: Features) -> dict[Mechanism, Verdict]:
+    """Judge the mechanisms that attach to a symbol of code."""
+    return {mechanism: rule(facts, features) for mechanism, rule in _CODE_RULES.items()}
+
+
+def attach_tracepoint(facts: TracepointFacts) -> dict[Mechanism, Verdict]:
+    """Judge the mechanisms that attach to a trace event or tracepoint."""
+    return {
+        Mechanism.TRACEPOINT: _tracepoint(facts),
+        Mechanism.RAW_TP: _raw_tracepoint(facts),
+        Mechanism.TP_BTF: _btf_tracepoint(facts),
+    }
+
+
+def attach_hook(facts: HookFacts, features: Features) -> Verdict:
+    """Judge ``lsm`` on a hook (kernel/bpf/bpf_lsm.c, ``bpf_lsm_verify_prog``)."""
+    if not features.bpf_lsm:
+        return _no("the kernel has no BPF LSM (no function bpf_lsm_*)")
+    if facts.disabled:
+        return _no("BPF must not attach to it (set bpf_lsm_disabled_hooks)")
+    if not facts.listed:
+        return _no("it is not among the hooks for BPF (set bpf_lsm_hooks)")
+    if not facts.btf_function:
+        return _no("its function bpf_lsm_* is not in BTF")
+    return _YES
+
+
+def attach_kfunc(facts: KfuncFacts) -> Verdict:
+    """Judge a call from a BPF program (kernel/bpf/btf.c, ``btf_kfunc_id_set_contains``)."""
+    if not facts.btf_function:
+        return _no("no FUNC of this name in BTF")
+    if facts.program_types is None:
+        return Verdict(True, "for which program types the image does not tell")
+    return Verdict(True, f"from programs of type {', '.join(facts.program_types)}")
+
+
+_YES = Verdict(True)
+
+
+def _no(reason: str) -> Verdict:
+    return Verdict(False, reason)
+
+
+def _kprobe(facts: CodeFacts, features: Features) -> Verdict:
+    # kernel/kprobes.c, check_kprobe_address_safe and within_kprobe_blacklist; kernel/trace/trace_kprobe.c.
+    if facts.init:
+        return _no("it is gone once the kernel runs (.init.text)")
+    if facts.kprobe_blacklist == "NOKPROBE_SYMBOL":
+        return _no("kprobes refuse it (NOKPROBE_SYMBOL, in _kprobe_blacklist)")
+    if facts.kprobe_blacklist is not None:
+        return _no(f"kprobes refuse its section ({facts.kprobe_blacklist})")
+    if facts.namesakes and features.unique_kprobes:
+        return _no(f"the name is ambiguous ({facts.namesakes + 1} symbols), which this kernel refuses")
+    if facts.namesakes:
+        return Verdict(True, f"by name, the first of {facts.namesakes + 1} symbols is meant")
+    return _YES
+
+
+def _kprobe_multi(facts: CodeFacts, features: Features) -> Verdict:
+    # kernel/trace/bpf_trace.c, bpf_kprobe_multi_link_attach: fprobe on top of ftrace.
+    if not features.kprobe_multi:
+        return _no("the kernel has no kprobe.multi (BPF_TRACE_KPROBE_MULTI is not in enum bpf_attach_type)")
+    if (refusal := _no_ftrace(facts)) is not None:
+        return refusal
+    if facts.namesakes:
+        return Verdict(True, f"by name, the first of {facts.namesakes + 1} symbols is meant")
+    return _YES
+
+
+def _fentry(facts: CodeFacts, features: Features) -> Verdict:
+    # kernel/bpf/verifier.c, bpf_check_attach_target; kernel/bpf/trampoline.c, register_fentry.
+    if not features.btf:
+        return _no("the kernel ships no BTF")
+    if not features.trampoline:
+        return _no("the architecture has no BPF trampoline (arch_prepare_bpf_trampoline is weak)")
+    if not features.ftrace_direct:
+        return _no("ftrace has no direct calls here (no register_ftrace_direct)")
+    if (refusal := _no_ftrace(facts)) is not None:
+        return refusal
+    if not facts.btf_functions:
+        return _no("no FUNC of this name in the image's BTF")
+    if facts.btf_functions > 1 or facts.namesakes:
+        count = max(facts.btf_functions, facts.namesakes + 1)
+        return _no(f"the name is ambiguous ({count} of this name): which one is meant cannot be told")
+    if facts.variadic:
+        return _no("it takes a variable number of arguments")
+    if facts.parameters is not None and facts.parameters > BPF_FUNC_ARGS_LIMIT:
+        return _no(f"it has {facts.parameters} parameters, a trampoline takes {BPF_FUNC_ARGS_LIMIT}")
+    if facts.denied:
+        return _no("trampolines must leave it alone (set btf_id_deny)")
+    return _YES
+
+
+def _fexit(facts: CodeFacts, features: Features) -> Verdict:
+    if facts.no_return:
+        return _no("it never returns (set noreturn_deny)")
+    return _fentry(facts, features)
+
+
+def _fmod_ret(facts: CodeFacts, features: Features) -> Verdict:
+    # kernel/bpf/verifier.c, check_attach_modify_return.
+    fexit = _fexit(facts, features)
+    if not fexit.attachable:
+        return fexit
+    if facts.error_injection is None and not facts.modify_return:
+        return _no(
+            "its return value must not be changed (not in _error_injection_whitelist, no fmod_ret set)"
+        )
+    return _YES
+
+
+def _no_ftrace(facts: CodeFacts) -> Verdict | None:
+    if facts.init:
+        return _no("it is gone once the kernel runs (.init.text)")
+    if facts.ftrace is None:
+        return _no("the image lists no places for ftrace (no __mcount_loc)")
+    if not facts.ftrace:
+        return _no("ftrace has no place in it (notrace, noinstr or assembly: not in __mcount_loc)")
+    return None
+
+
+_CODE_RULES: Mapping[Mechanism, Callable[[CodeFacts, Features], Verdict]] = {
+    Mechanism.KPROBE: _kprobe,
+    Mechanism.KRETPROBE: _kprobe,
+    Mechanism.KPROBE_MULTI: _kprobe_multi,
+    Mechanism.FENTRY: _fentry,
+    Mechanism.FEXIT: _fexit,
+    Mechanism.FMOD_RET: _fmod_ret,
+}
+
+
+def _tracepoint(facts: TracepointFacts) -> Verdict:
+    return _YES if facts.event else _no("it is a bare tracepoint: it has no event in events/")
+
+
+def _raw_tracepoint(facts: TracepointFacts) -> Verdict:
+    # include/trace/bpf_probe.h makes an entry of __bpf_raw_tp_map and the typedef btf_trace_* together.
+    if not facts.tracepoint:
+        return _no("no tracepoint is behind this event")
+    if facts.btf_typedef is False:
+        return _no("no raw tracepoint is made of it (no typedef btf_trace_* in BTF)")
+    return _YES
+
+
+def _btf_tracepoint(facts: TracepointFacts) -> Verdict:
+    if not facts.tracepoint:
+        return _no("no tracepoint is behind this event")
+    if facts.btf_typedef is None:
+        return _no("the image ships no BTF")
+    if not facts.btf_typedef:
+        return _no("no typedef btf_trace_* in the image's BTF")
+    return _YES

@@ -1,0 +1,174 @@
+"""Attachability: every rule, and what each mechanism does not care about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ksurf.surface.attach import (
+    BPF_FUNC_ARGS_LIMIT,
+    CodeFacts,
+    Features,
+    HookFacts,
+    KfuncFacts,
+    Mechanism,
+    TracepointFacts,
+    Verdict,
+    attach_code,
+    attach_hook,
+    attach_kfunc,
+    attach_tracepoint,
+)
+
+FEATURES = Features(
+    kprobe_multi=True, trampoline=True, ftrace_direct=True, unique_kprobes=True, bpf_lsm=True, btf=True
+)
+CODE = CodeFacts(
+    ftrace=True,
+    kprobe_blacklist=None,
+    error_injection="EI_ETYPE_ERRNO",
+    init=False,
+    btf_functions=1,
+    parameters=2,
+)
+ALL = {"kprobe", "kretprobe", "kprobe.multi", "fentry", "fexit", "fmod_ret"}
+KPROBES = {"kprobe", "kretprobe"}
+TRAMPOLINES = {"fentry", "fexit", "fmod_ret"}
+
+
+def refused(facts: CodeFacts, features: Features = FEATURES) -> dict[str, str]:
+    """Reasons by mechanism."""
+    verdicts = attach_code(facts, features)
+    return {m.value: str(v.reason) for m, v in verdicts.items() if not v.attachable}
+
+
+def test_everything_can_be_attached_to_a_plain_function() -> None:
+    verdicts = attach_code(CODE, FEATURES)
+    assert {mechanism.value for mechanism in verdicts} == ALL
+    assert set(verdicts.values()) == {Verdict(True)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "mechanisms", "words"),
+    [
+        (replace(CODE, init=True), ALL, ".init.text"),
+        (replace(CODE, kprobe_blacklist="NOKPROBE_SYMBOL"), KPROBES, "NOKPROBE_SYMBOL"),
+        (replace(CODE, kprobe_blacklist=".noinstr.text"), KPROBES, ".noinstr.text"),
+        (replace(CODE, ftrace=False), ALL - KPROBES, "__mcount_loc"),
+        (replace(CODE, ftrace=None), ALL - KPROBES, "no __mcount_loc"),
+        (replace(CODE, btf_functions=0), TRAMPOLINES, "no FUNC"),
+        (replace(CODE, btf_functions=2), TRAMPOLINES, "2 of this name"),
+        (replace(CODE, namesakes=2), TRAMPOLINES | KPROBES, "ambiguous (3 "),
+        (replace(CODE, variadic=True), TRAMPOLINES, "variable number"),
+        (replace(CODE, parameters=BPF_FUNC_ARGS_LIMIT + 1), TRAMPOLINES, "13 parameters"),
+        (replace(CODE, denied=True), TRAMPOLINES, "btf_id_deny"),
+        (replace(CODE, no_return=True), TRAMPOLINES - {"fentry"}, "noreturn_deny"),
+        (replace(CODE, error_injection=None), {"fmod_ret"}, "_error_injection_whitelist"),
+        (replace(CODE, parameters=BPF_FUNC_ARGS_LIMIT), set(), ""),
+        (replace(CODE, error_injection=None, modify_return=True), set(), ""),
+    ],
+)
+def test_what_a_fact_refuses(facts: CodeFacts, mechanisms: set[str], words: str) -> None:
+    reasons = refused(facts)
+    assert set(reasons) == mechanisms
+    assert all(words in reason for reason in reasons.values())
+
+
+@pytest.mark.parametrize(
+    ("features", "mechanisms", "words"),
+    [
+        (replace(FEATURES, kprobe_multi=False), {"kprobe.multi"}, "BPF_TRACE_KPROBE_MULTI"),
+        (replace(FEATURES, trampoline=False), TRAMPOLINES, "arch_prepare_bpf_trampoline"),
+        (replace(FEATURES, ftrace_direct=False), TRAMPOLINES, "register_ftrace_direct"),
+        (replace(FEATURES, btf=False), TRAMPOLINES, "no BTF"),
+        (replace(FEATURES, bpf_lsm=False), set(), ""),
+    ],
+)
+def test_what_a_kernel_cannot_do(features: Features, mechanisms: set[str], words: str) -> None:
+    reasons = refused(CODE, features)
+    assert set(reasons) == mechanisms
+    assert all(words in reason for reason in reasons.values())
+
+
+def test_before_names_had_to_be_unique_the_first_symbol_is_meant() -> None:
+    verdicts = attach_code(replace(CODE, namesakes=1), replace(FEATURES, unique_kprobes=False))
+    assert verdicts[Mechanism.KPROBE] == Verdict(True, "by name, the first of 2 symbols is meant")
+    assert verdicts[Mechanism.KPROBE_MULTI].attachable
+    assert not verdicts[Mechanism.FENTRY].attachable
+
+
+code_facts = st.builds(
+    CodeFacts,
+    ftrace=st.sampled_from([True, False, None]),
+    kprobe_blacklist=st.sampled_from([None, "NOKPROBE_SYMBOL", ".entry.text"]),
+    error_injection=st.sampled_from([None, "EI_ETYPE_NULL"]),
+    init=st.booleans(),
+    namesakes=st.integers(0, 3),
+    btf_functions=st.integers(0, 3),
+    parameters=st.none() | st.integers(0, 20),
+    variadic=st.booleans(),
+    denied=st.booleans(),
+    no_return=st.booleans(),
+    modify_return=st.booleans(),
+)
+features = st.builds(Features, *[st.booleans()] * 6)
+
+
+@given(code_facts, features)
+def test_every_refusal_has_a_reason_and_stronger_mechanisms_need_weaker_ones(
+    facts: CodeFacts, features: Features
+) -> None:
+    verdicts = attach_code(facts, features)
+    assert all(verdict.reason for verdict in verdicts.values() if not verdict.attachable)
+    assert verdicts[Mechanism.KPROBE] == verdicts[Mechanism.KRETPROBE]
+    if verdicts[Mechanism.FMOD_RET].attachable:
+        assert verdicts[Mechanism.FEXIT].attachable
+    if verdicts[Mechanism.FEXIT].attachable:
+        assert verdicts[Mechanism.FENTRY].attachable
+        assert facts.ftrace is True
+
+
+@pytest.mark.parametrize(
+    ("facts", "attachable"),
+    [
+        (TracepointFacts(event=True, tracepoint=True, btf_typedef=True), {"tracepoint", "raw_tp", "tp_btf"}),
+        (TracepointFacts(event=False, tracepoint=True, btf_typedef=True), {"raw_tp", "tp_btf"}),
+        (TracepointFacts(event=True, tracepoint=True, btf_typedef=None), {"tracepoint", "raw_tp"}),
+        (TracepointFacts(event=False, tracepoint=True, btf_typedef=False), set()),
+        (TracepointFacts(event=True, tracepoint=False, btf_typedef=True), {"tracepoint"}),
+    ],
+)
+def test_tracepoints(facts: TracepointFacts, attachable: set[str]) -> None:
+    verdicts = attach_tracepoint(facts)
+    assert {mechanism.value for mechanism, verdict in verdicts.items() if verdict.attachable} == attachable
+    assert all(verdict.reason for verdict in verdicts.values() if not verdict.attachable)
+
+
+@pytest.mark.parametrize(
+    ("facts", "features", "words"),
+    [
+        (HookFacts(btf_function=True, listed=True, disabled=False), FEATURES, None),
+        (
+            HookFacts(btf_function=True, listed=True, disabled=False),
+            replace(FEATURES, bpf_lsm=False),
+            "BPF LSM",
+        ),
+        (HookFacts(btf_function=True, listed=True, disabled=True), FEATURES, "bpf_lsm_disabled_hooks"),
+        (HookFacts(btf_function=True, listed=False, disabled=False), FEATURES, "bpf_lsm_hooks"),
+        (HookFacts(btf_function=False, listed=True, disabled=False), FEATURES, "BTF"),
+    ],
+)
+def test_hooks(facts: HookFacts, features: Features, words: str | None) -> None:
+    verdict = attach_hook(facts, features)
+    assert verdict.attachable == (words is None)
+    assert words is None or words in str(verdict.reason)
+
+
+def test_kfuncs() -> None:
+    assert not attach_kfunc(KfuncFacts(btf_function=False, program_types=("xdp",))).attachable
+    known = attach_kfunc(KfuncFacts(btf_function=True, program_types=("xdp", "sched_cls")))
+    assert known == Verdict(True, "from programs of type xdp, sched_cls")
+    assert "does not tell" in str(attach_kfunc(KfuncFacts(btf_function=True, program_types=None)).reason)
