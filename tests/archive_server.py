@@ -49,10 +49,14 @@ class ArchiveServer:
         content: bytes = b"content",
         pool: str = "pool/main/l/linux",
         fields: Mapping[str, str] = MappingProxyType({}),
+        name: str | None = None,
         **others: str,
     ) -> str:
-        """Put a debug package into the pool and return its paragraph, some ``fields`` replaced."""
-        name = f"linux-image-{release}-dbg"
+        """Put a kernel's package, by default the debug package, into the pool and return its paragraph.
+
+        Some of its ``fields`` may be replaced.
+        """
+        name = name or f"linux-image-{release}-dbg"
         path = f"{pool}/{name}_{version}_{arch}.deb"
         self.files[path] = content
         paragraph = {

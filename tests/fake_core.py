@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ksurf.dataset.manifest import Manifest, TableSize, UnreadableImage
+from ksurf.dataset.schema import FORMAT_VERSION
 from ksurf.dataset.store import RefusedKernel
 from ksurf.kernel import Kernel
 
@@ -50,6 +51,7 @@ class FakeCore(ModuleType):
         self.ReadError = ReadError
         self.calls: list[tuple[Any, ...]] = []
         self.control = ""
+        self.members: dict[str, bytes] = {}
         self.extract: Callable[[Progress], Extraction] = lambda progress: Extraction()
 
     @classmethod
@@ -66,6 +68,14 @@ class FakeCore(ModuleType):
         if not self.control:
             raise ReadError(f"{path}: not a package")
         return self.control
+
+    def deb_member(self, path: str, names: list[str]) -> bytes | None:
+        return next((self.members[name] for name in names if name in self.members), None)
+
+    def decompress(self, data: bytes) -> bytes:
+        if data.startswith(b"damaged"):
+            raise ReadError("corrupt: xz stream")
+        return data
 
     def extract_package(self, path: str, *, threads: int, progress: Progress) -> Extraction:
         self.calls.append(("package", Path(path).name, threads))
@@ -89,6 +99,7 @@ class FakeStore:
 
     def __init__(self, path: Path | None = None) -> None:
         self.kernels = {}
+        self.configs: dict[str, dict[str, str]] = {}
         self.events: list[str] = []
         self.unusable: list[RefusedKernel] = []
         self.while_waiting: Callable[[], None] = lambda: None
@@ -111,7 +122,7 @@ class FakeStore:
     def write(
         self,
         kernel: Kernel,
-        tables: Mapping[str, object],
+        tables: Mapping[str, Any],
         *,
         source: Mapping[str, object],
         unreadable: list[tuple[str, str, str]],
@@ -120,6 +131,7 @@ class FakeStore:
 
         self.events.append(f"write {kernel.id}")
         self.kernels[kernel.id] = dict(source)
+        self.configs[kernel.id] = {row["name"]: row["value"] for row in tables["config"].to_pylist()}
         names = ("images", "functions", "instances", "call_sites", "symbols")
         return Manifest(
             kernel=kernel,
@@ -129,5 +141,5 @@ class FakeStore:
             unreadable=tuple(UnreadableImage(*image) for image in unreadable),
             created=datetime.now(UTC),
             tool_version="0",
-            format_version=1,
+            format_version=FORMAT_VERSION,
         )

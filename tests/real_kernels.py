@@ -50,7 +50,7 @@ class RealKernels:
 
     def package(self, kernel: Kernel) -> Path:
         """The package that a pulled kernel came from."""
-        return Path(self.ksurf("pull", kernel.id, "--download-only").strip())
+        return Path(self.ksurf("pull", kernel.id, "--download-only").splitlines()[0])
 
     def ksurf(self, *arguments: str) -> str:
         """What a command prints; it must end well."""
@@ -69,7 +69,8 @@ class RealKernels:
 def _readers() -> str:
     """A short hash of the code that decides what is in a dataset."""
     package = Path(ksurf.__file__).parent
-    files = [*package.glob("_core*.so"), package / "extract.py", *sorted((package / "dataset").glob("*.py"))]
+    python = ["extract.py", "acquire/config.py", "dataset/**/*.py"]
+    files = [path for pattern in ("_core*.so", *python) for path in sorted(package.glob(pattern))]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

@@ -43,5 +43,7 @@ def module() -> Path:
 def tables() -> dict[str, Any]:
     """The tables of the small kernel and its module, as streams that can be taken once."""
     from ksurf import _core
+    from ksurf.extract import config_table
 
-    return dict(_core.extract_files(str(vmlinux()), [str(module())]).tables)
+    extraction = _core.extract_files(str(vmlinux()), [str(module())])
+    return {**extraction.tables, "config": config_table([("CONFIG_BPF_SYSCALL", "y")])}

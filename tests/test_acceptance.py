@@ -31,6 +31,23 @@ def kernel(request: pytest.FixtureRequest, real_kernels: RealKernels) -> Pulled:
     return real_kernels.pull(request.param)
 
 
+def test_the_configuration_is_that_of_the_build(real_kernels: RealKernels, kernel: Pulled) -> None:
+    manifest = json.loads((kernel.tables / "manifest.json").read_text())
+    release, version = kernel.kernel.release, kernel.kernel.version
+    assert (
+        manifest["source"]["config"]["file"] == f"linux-headers-{release}_{version}_{kernel.kernel.arch}.deb"
+    )
+    rows = real_kernels.ksurf(
+        "sql", "SELECT name, value FROM config", "--format", "json", "--on", kernel.kernel.id
+    )
+    options = {row["name"]: row["value"] for row in json.loads(rows)}
+    assert options["CONFIG_BPF_SYSCALL"] == "y"
+    assert options["CONFIG_DEBUG_INFO"] == "y"
+    assert options["CONFIG_BUILD_SALT"] == release
+    assert options["CONFIG_MODULES"] == "y"
+    assert len(options) > 3000
+
+
 def status(real_kernels: RealKernels, name: str, kernel: Pulled) -> dict[str, Any]:
     """What the report says of a function on one kernel."""
     document = json.loads(

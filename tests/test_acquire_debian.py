@@ -90,10 +90,12 @@ def test_all_suites_are_found_and_their_kernels_sorted(archive: ArchiveServer, t
     ]
     first = offers[0]
     assert first.kernel.id == "debian_6.1.0-9-amd64_6.1.9-1_amd64"
-    assert (first.byte_size, first.sha256) == (7, sha256(b"content").hexdigest())
-    assert first.filename == "linux-image-6.1.0-9-amd64-dbg_6.1.9-1_amd64.deb"
-    assert first.urls == (f"{archive.url}/pool/main/l/linux/linux-image-6.1.0-9-amd64-dbg_6.1.9-1_amd64.deb",)
-    assert "%2Bdeb13" in offers[-1].urls[0]
+    assert (first.debug.byte_size, first.debug.sha256) == (7, sha256(b"content").hexdigest())
+    assert first.debug.filename == "linux-image-6.1.0-9-amd64-dbg_6.1.9-1_amd64.deb"
+    assert first.debug.urls == (
+        f"{archive.url}/pool/main/l/linux/linux-image-6.1.0-9-amd64-dbg_6.1.9-1_amd64.deb",
+    )
+    assert "%2Bdeb13" in offers[-1].debug.urls[0]
 
 
 def test_security_suites_are_in_the_archive_beside_it(archive: ArchiveServer, tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_security_suites_are_in_the_archive_beside_it(archive: ArchiveServer, tm
         archive.files[f"/debian-security/{path}"] = archive.files.pop(path)
     (offer,) = Asking(archive, tmp_path).offers()
     assert offer.suites == ("trixie", "trixie-security")
-    main, security = offer.urls
+    main, security = offer.debug.urls
     assert main.startswith(f"{archive.url}/pool/main/")
     assert security.startswith(f"{archive.url}-security/pool/updates/main/")
 
@@ -116,7 +118,11 @@ def test_a_package_that_differs_between_suites_is_not_mixed(archive: ArchiveServ
         {"amd64": [archive.package("6.12.1+deb13-amd64", "6.12.1-1", "amd64", b"two", "pool/other")]},
     )
     (offer,) = Asking(archive, tmp_path).offers()
-    assert (offer.suites, len(offer.urls), offer.sha256) == (("trixie",), 1, sha256(b"one").hexdigest())
+    assert (offer.suites, len(offer.debug.urls), offer.debug.sha256) == (
+        ("trixie",),
+        1,
+        sha256(b"one").hexdigest(),
+    )
 
 
 def test_only_kernels_debug_packages_count(archive: ArchiveServer, tmp_path: Path) -> None:
@@ -134,6 +140,59 @@ def test_only_kernels_debug_packages_count(archive: ArchiveServer, tmp_path: Pat
     ]
     one_suite(archive, *others[:3], kernel, *others[3:], with_dependency)
     assert Asking(archive, tmp_path).releases() == ["6.12.1+deb13-cloud-amd64", "7.3-cloud-amd64"]
+
+
+def test_the_packages_with_its_configuration_come_with_a_kernel(
+    archive: ArchiveServer, tmp_path: Path
+) -> None:
+    release, version = "6.12.1+deb13-cloud-amd64", "6.12.1-1"
+
+    def package(name: str, version: str = version, arch: str = "amd64", pool: str = "pool") -> str:
+        return archive.package(release, version, arch, name.encode(), pool, name=name)
+
+    headers = package(f"linux-headers-{release}")
+    one_suite(
+        archive,
+        package("linux-config-6.12"),
+        package("linux-config-6.1"),
+        package("linux-headers-6.12.1+deb13-common", arch="all"),
+        package(f"linux-headers-{release}", "6.12.1-2"),
+        package("linux-headers-6.12.1+deb13-amd64"),
+        headers,
+        package(f"linux-image-{release}"),
+        archive.package(release, version, "amd64"),
+        archive.package("6.12.2+deb13-cloud-amd64", "6.12.2-1", "amd64"),
+        Codename="trixie",
+    )
+    archive.suite(
+        "trixie-backports",
+        {"amd64": [archive.package(release, version, "amd64"), headers.replace("pool/", "x/")]},
+    )
+    first, second = Asking(archive, tmp_path).offers()
+    assert [config.package for config in first.configs] == [
+        f"linux-headers-{release}",
+        "linux-config-6.12",
+        f"linux-image-{release}",
+    ]
+    name = f"linux-headers-{release}_{version}_amd64.deb"
+    assert first.configs[0].filename == name
+    assert [url.partition("/debian/")[2] for url in first.configs[0].urls] == [
+        f"pool/{name.replace('+', '%2B')}",
+        f"x/{name.replace('+', '%2B')}",
+    ]
+    assert first.configs[0].sha256 == sha256(f"linux-headers-{release}".encode()).hexdigest()
+    assert second.configs == ()
+
+
+def test_lists_in_the_cache_of_an_older_format_are_read_anew(archive: ArchiveServer, tmp_path: Path) -> None:
+    release = "6.12.1+deb13-amd64"
+    headers = archive.package(release, "6.12.1-1", "amd64", name=f"linux-headers-{release}")
+    one_suite(archive, archive.package(release, "6.12.1-1", "amd64"), headers)
+    first = Asking(archive, tmp_path).offers()
+    (cached,) = (tmp_path / "lists").iterdir()
+    cached.write_text('{"format": 1, "entries": []}')
+    assert Asking(archive, tmp_path).offers() == first
+    assert first[0].configs
 
 
 def test_only_the_lists_that_are_asked_for_are_fetched(archive: ArchiveServer, tmp_path: Path) -> None:
@@ -484,6 +543,6 @@ def test_debians_own_archive(network_cache: Path) -> None:
     archive = DebianArchive(Suites(mirrors, http, network_cache, reporter), http, network_cache, reporter)
     offers = archive.offers(arches={"amd64"}, suites=("stable", "stable-security"))
     assert {"generic", "cloud", "rt"} <= {offer.kernel.flavor for offer in offers}
-    assert all(offer.byte_size > 100_000_000 for offer in offers)
+    assert all(offer.debug.byte_size > 100_000_000 for offer in offers)
     assert not any("not checked" in warning for warning in reporter.warnings)
-    assert any(map(http.exists, offers[-1].urls))
+    assert any(map(http.exists, offers[-1].debug.urls))

@@ -12,7 +12,7 @@ import pytest
 
 from ksurf.acquire.host import host_source
 from ksurf.acquire.local import control_identity, local_sources
-from ksurf.acquire.source import FilesSource, HostSource, Identity, PackageSource
+from ksurf.acquire.source import ConfigSource, FilesSource, HostSource, Identity, PackageSource
 from ksurf.errors import InputError
 
 VMLINUX, MODULE, SHARED = 2, 1, 3
@@ -211,6 +211,80 @@ def test_a_tree_of_several_kernels(tmp_path: Path) -> None:
     assert [(source.identity.release, len(source.modules)) for source in sources] == [(other, 1), (REL, 1)]
 
 
+def config_in(source: FilesSource | HostSource, root: Path) -> str | None:
+    assert source.config is None or not source.config.is_named
+    return None if source.config is None else str(source.config.path.relative_to(root))
+
+
+def text(root: Path, *files: str) -> None:
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("CONFIG_A=y\n")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        f"boot/config-{REL}",
+        f"usr/src/linux-headers-{REL}/.config",
+        f"lib/modules/{REL}/config",
+        f"usr/lib/modules/{REL}/config",
+    ],
+)
+def test_the_configuration_in_a_tree_is_that_of_the_release(tmp_path: Path, config: str) -> None:
+    tree(tmp_path, f"usr/lib/debug/boot/vmlinux-{REL}")
+    text(
+        tmp_path,
+        "boot/config-6.1.0-5-amd64",
+        f"etc/{config}.old",
+        "usr/src/.config",
+        "tools/config",
+        "config",
+    )
+    assert config_in(one(tmp_path), tmp_path) is None
+    text(tmp_path, config)
+    assert config_in(one(tmp_path), tmp_path) == config
+
+
+def test_the_configuration_that_was_built_with_is_preferred(tmp_path: Path) -> None:
+    tree(tmp_path, f"usr/lib/debug/boot/vmlinux-{REL}")
+    headers = f"usr/src/linux-headers-{REL}/.config"
+    text(tmp_path, f"boot/config-{REL}", headers)
+    assert config_in(one(tmp_path), tmp_path) == headers
+
+
+def test_each_kernel_of_a_tree_has_its_configuration(tmp_path: Path) -> None:
+    tree(tmp_path, f"{REL}/vmlinux", "6.1.0-mine/vmlinux", "6.2.0-mine/vmlinux")
+    text(tmp_path, f"boot/config-{REL}", "6.1.0-mine/.config")
+    sources = [source for source in local_sources(tmp_path) if isinstance(source, FilesSource)]
+    found = {source.identity.release: config_in(source, tmp_path) for source in sources}
+    assert found == {REL: f"boot/config-{REL}", "6.1.0-mine": "6.1.0-mine/.config", "6.2.0-mine": None}
+
+
+def test_a_build_tree_has_its_configuration(tmp_path: Path) -> None:
+    tree(tmp_path, "vmlinux", "arch/x86/boot/compressed/vmlinux")
+    text(
+        tmp_path,
+        "tools/testing/selftests/bpf/config",
+        "arch/x86/configs/x86.config",
+        "sub/.config",
+        ".config",
+    )
+    assert config_in(one(tmp_path), tmp_path) == ".config"
+    (tmp_path / ".config").rename(tmp_path / "config-6.12.0-mine")
+    assert config_in(one(tmp_path), tmp_path) == "config-6.12.0-mine"
+    text(tmp_path, "config-6.12.1-mine")
+    assert config_in(one(tmp_path), tmp_path) is None
+
+
+def test_a_configuration_outside_of_the_tree_is_not_taken(tmp_path: Path) -> None:
+    text(tmp_path, "outside/.config")
+    tree(tmp_path / "inside", "vmlinux")
+    (tmp_path / "inside/.config").symlink_to("../outside/.config")
+    assert one(tmp_path / "inside").config is None
+
+
 DEBIAN = "Maintainer: Debian Kernel Team <debian-kernel@lists.debian.org>\n"
 UBUNTU = "Maintainer: Ubuntu Kernel Team <kernel-team@lists.ubuntu.com>\n"
 
@@ -279,6 +353,19 @@ def test_the_running_kernels_debug_files_are_used_where_they_are(tmp_path: Path)
         f"usr/lib/debug/boot/vmlinux-{REL}",
         [f"usr/lib/debug/lib/modules/{REL}/kernel/kvm.ko"],
     )
+
+
+def test_the_running_kernels_configuration(tmp_path: Path) -> None:
+    files = [f"lib/modules/{REL}/config", f"boot/config-{REL}", "proc/config.gz"]
+    assert config_in(host_source(tmp_path, uname(REL)), tmp_path) is None
+    text(tmp_path, "boot/config-6.1.0-5-amd64")
+    for file in files:
+        text(tmp_path, file)
+        assert config_in(host_source(tmp_path, uname(REL)), tmp_path) == file
+    tree(tmp_path, f"usr/lib/debug/boot/vmlinux-{REL}")
+    source = host_source(tmp_path, uname(REL))
+    assert isinstance(source, FilesSource)
+    assert source.config == ConfigSource(tmp_path / "proc/config.gz")
 
 
 def test_this_machine_has_a_kernel() -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -339,6 +340,102 @@ def test_no_keep(
     assert "stays in" not in capsys.readouterr().out
 
 
+def with_config(archive: ArchiveServer, core: FakeCore, *names: str) -> list[str]:
+    """Have the archive list packages with the configuration of 6.12.3; return where they are."""
+    release, version = "6.12.3+deb13-cloud-amd64", "6.12.3-1"
+    packages = [
+        archive.package(release, version, "amd64", b"!<arch>\n" + name.encode(), name=name) for name in names
+    ]
+    debug = archive.package(release, version, "amd64", b"6.12.3")
+    archive.suite("stable", {"amd64": [debug, *packages]}, Codename="trixie")
+    core.control = f"Package: {names[0]}\nArchitecture: amd64\n"
+    core.members = {f"usr/src/linux-headers-{release}/.config": b"CONFIG_BPF_SYSCALL=y\n"}
+    return [f"pool/main/l/linux/{name}_{version}_amd64.deb" for name in names]
+
+
+HEADERS = "linux-headers-6.12.3+deb13-cloud-amd64"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_pull_fetches_the_configuration_too(
+    archive: ArchiveServer,
+    store: FakeStore,
+    core: FakeCore,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    keep: bool,
+) -> None:
+    (path,) = with_config(archive, core, HEADERS)
+    assert ask(archive, "pull", "6.12-cloud-amd64", *([] if keep else ["--no-keep"])) == 0
+    assert store.configs[CLOUD["6.12.3"]] == {"CONFIG_BPF_SYSCALL": "y"}
+    assert store.kernels[CLOUD["6.12.3"]]["config"] == {
+        "kind": "package",
+        "file": Path(path).name,
+        "sha256": sha256(archive.files[path]).hexdigest(),
+    }
+    printed = capsys.readouterr()
+    assert "warning" not in printed.err
+    left = list((tmp_path / "cache/packages").glob("linux*"))
+    assert len(left) == (4 if keep else 0)
+    assert ("the packages stay in" in printed.out) == keep
+
+
+def test_download_only_fetches_the_configuration_too(
+    archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = with_config(archive, core, HEADERS)
+    assert ask(archive, "pull", "6.12-cloud-amd64", "--download-only") == 0
+    debug, headers = map(Path, capsys.readouterr().out.splitlines())
+    assert (debug.read_bytes(), headers.read_bytes()) == (b"6.12.3", archive.files[path])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (Behaviour(status=404), "the mirror answers 404"),
+        (Behaviour(body=b"?" * (len(HEADERS) + 8)), "its SHA256 is"),
+        (Behaviour(status=500), "the server answered 500"),
+    ],
+)
+def test_a_configuration_that_cannot_be_had(
+    archive: ArchiveServer,
+    store: FakeStore,
+    core: FakeCore,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    behaviour: Behaviour,
+    reason: str,
+) -> None:
+    (path,) = with_config(archive, core, HEADERS)
+    archive.behaviour[path] = behaviour
+    assert ask(archive, "pull", "6.12-cloud-amd64") == 0
+    assert (store.configs[CLOUD["6.12.3"]], store.kernels[CLOUD["6.12.3"]]["config"]) == ({}, None)
+    printed = capsys.readouterr()
+    assert "warning: 6.12.3+deb13-cloud-amd64: its configuration cannot be had: " in printed.err
+    assert reason in printed.err
+    assert "the package stays in" in printed.out
+    assert len(list((tmp_path / "cache/packages").glob("linux*.deb"))) == 1
+
+
+def test_another_package_with_the_configuration_stands_in(
+    archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headers, _ = with_config(archive, core, HEADERS, "linux-config-6.12")
+    archive.behaviour[headers] = Behaviour(status=404)
+    core.control = "Package: linux-config-6.12\nArchitecture: amd64\n"
+    core.members = {"config.amd64_none_cloud-amd64.xz": b"CONFIG_KVM=m\n"}
+    assert ask(archive, "pull", "6.12-cloud-amd64") == 0
+    assert store.configs[CLOUD["6.12.3"]] == {"CONFIG_KVM": "m"}
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_no_package_with_the_configuration_is_a_warning(
+    archive: ArchiveServer, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(archive, "pull", "6.12.1-cloud-amd64") == 0
+    assert "cannot be had: the archive lists no package that has it" in capsys.readouterr().err
+
+
 def test_pull_knows_debian_only(store: FakeStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pull", "ubuntu:6.8"]) == 1
     assert "ksurf add" in capsys.readouterr().err
@@ -356,13 +453,43 @@ def test_add_several(
     assert f"ksurf: error: {tmp_path}/gone: No such file" in capsys.readouterr().err
 
 
+def test_add_with_a_configuration(
+    tmp_path: Path, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package, config = tmp_path / "a.deb", tmp_path / "config"
+    package.write_bytes(b"!<arch>\n")
+    config.write_text("CONFIG_KVM=m\n")
+    core.control = "Package: linux-image-6.12.1+deb13-amd64-dbg\nVersion: 6.12.1-1\nArchitecture: amd64\n"
+    assert run(["add", str(package), "--config", str(tmp_path / "gone")]) == 1
+    assert f"ksurf: error: {tmp_path}/gone: No such file" in capsys.readouterr().err
+    assert store.kernels == {}
+    assert run(["add", str(package), "--config", str(config)]) == 0
+    assert list(store.configs.values()) == [{"CONFIG_KVM": "m"}]
+
+
+def test_add_with_a_configuration_of_one_of_several(
+    tmp_path: Path, store: FakeStore, core: FakeCore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for release in ("6.1.0-a", "6.2.0-a"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "vmlinux").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\2\0")
+    assert run(["add", str(tmp_path), "--config", "x"]) == 1
+    assert "x: of which of the 2 kernels?" in capsys.readouterr().err
+
+
 def test_add_the_running_kernel(store: FakeStore, core: FakeCore) -> None:
     assert run(["add", "--host", "--release", "6.12.1-x", "--distro", "mine", "--arch", "arm64"]) == 0
     assert list(store.kernels) == ["mine_6.12.1-x_arm64"]
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a", "b", "--release", "6.12"], ["a", "--host", "--release", "6.12"]]
+    "arguments",
+    [
+        [],
+        ["a", "b", "--release", "6.12"],
+        ["a", "--host", "--release", "6.12"],
+        ["a", "b", "--config", "c"],
+    ],
 )
 def test_add_what(arguments: list[str], store: FakeStore) -> None:
     assert run(["add", *arguments]) == 2

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 
 from fake_core import Extraction, FakeCore, FakeStore, Progress, ReadError
-from ksurf.acquire.source import FilesSource, HostSource, Identity, PackageSource, Source
+from ksurf.acquire.source import ConfigSource, FilesSource, HostSource, Identity, PackageSource, Source
 from ksurf.dataset.store import RefusedKernel
 from ksurf.errors import DatasetError, InputError, KsurfError
-from ksurf.extract import Built, build
+from ksurf.extract import Built, build, config_table
 from ksurf.progress import Silent, Task
 
 CONTROL = (
@@ -51,7 +52,9 @@ def test_a_package(core: FakeCore, package: PackageSource) -> None:
         "file": "x.deb",
         "byte_size": 9,
         "sha256": sha256(b"a package").hexdigest(),
+        "config": None,
     }
+    assert store.configs[ID] == {}
     assert core.calls == [("package", "x.deb", 3)]
 
 
@@ -146,7 +149,7 @@ def test_the_running_kernel(core: FakeCore) -> None:
     store = FakeStore()
     built = make(HostSource(Identity("6.12.1-amd64", distro="debian", arch="x86_64")), store)
     assert built.kernel.id == "debian_6.12.1-amd64_amd64"
-    assert store.kernels[built.kernel.id] == {"kind": "host"}
+    assert store.kernels[built.kernel.id] == {"kind": "host", "config": None}
 
 
 def test_a_package_that_is_none(core: FakeCore, package: PackageSource) -> None:
@@ -204,3 +207,42 @@ def test_an_interrupt_stops_the_reading(core: FakeCore, package: PackageSource) 
         make(package, store, reporter=Interrupting())
     assert stopped == [True]
     assert store.events == [f"lock {ID}", f"unlock {ID}"]
+
+
+def test_the_configuration_goes_with_the_kernel(core: FakeCore, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(b"CONFIG_Z=y\n# CONFIG_A is not set\n")
+    config = ConfigSource(path)
+    facts = {"kind": "file", "file": "config", "sha256": sha256(path.read_bytes()).hexdigest()}
+    identity = Identity("6.12.1-x", arch="amd64")
+    for source in (FilesSource(Path("vmlinux"), (), identity, config), HostSource(identity, config)):
+        store = FakeStore()
+        made = make(source, store).kernel.id
+        assert list(store.configs[made].items()) == [("CONFIG_A", "n"), ("CONFIG_Z", "y")]
+        assert store.kernels[made]["config"] == facts
+
+
+def test_a_configuration_of_no_use_is_left_out_unless_it_was_named(
+    core: FakeCore, package: PackageSource, tmp_path: Path
+) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(b"what")
+    store, reporter = FakeStore(), Silent()
+    make(replace(package, config=ConfigSource(path)), store, reporter=reporter)
+    assert (store.configs[ID], store.kernels[ID]["config"]) == ({}, None)
+    (warning,) = reporter.warnings
+    assert warning.startswith(f"x.deb: its configuration is left out: {path}: line 1: neither")
+    store = FakeStore()
+    with pytest.raises(InputError, match="line 1: neither"):
+        make(replace(package, config=ConfigSource(path, is_named=True)), store)
+    assert store.events == [f"lock {ID}", f"unlock {ID}"]
+
+
+def test_the_table_of_a_configuration_is_sorted_and_may_be_empty() -> None:
+    rows = config_table([("CONFIG_B", "m"), ("CONFIG_64BIT", "y"), ("CONFIG_A", "")]).to_pylist()
+    assert [(row["name"], row["value"]) for row in rows] == [
+        ("CONFIG_64BIT", "y"),
+        ("CONFIG_A", ""),
+        ("CONFIG_B", "m"),
+    ]
+    assert config_table([]).schema == config_table([("CONFIG_A", "y")]).schema

@@ -145,7 +145,7 @@ def changed(store: Store, kernel_id: str, change: Callable[[dict[str, object]], 
     path.write_text(json.dumps(document))
 
 
-def test_a_newer_format_is_refused_and_the_others_stay(store: Store) -> None:
+def test_another_format_is_refused_and_the_others_stay(store: Store) -> None:
     newer, other = write(store, "6.1"), write(store, "6.2")
     changed(store, newer.kernel.id, lambda d: d.update(format_version=FORMAT_VERSION + 1, tool_version="9.9"))
     assert [m.kernel for m in store.kernels()] == [other.kernel]
@@ -153,9 +153,13 @@ def test_a_newer_format_is_refused_and_the_others_stay(store: Store) -> None:
     assert refused.id == newer.kernel.id
     assert "newer ksurf (9.9)" in refused.reason
     assert refused.path == store.directory(newer.kernel.id)
+    changed(store, newer.kernel.id, lambda d: d.update(format_version=FORMAT_VERSION - 1, tool_version="0.1"))
+    assert "older ksurf (0.1)" in store.refused()[0].reason
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format_version": 1}', '{"format_version": "x"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", f'{{"format_version": {FORMAT_VERSION}}}', '{"format_version": "x"}']
+)
 def test_a_damaged_manifest_is_refused(store: Store, text: str) -> None:
     made = write(store)
     (store.directory(made.kernel.id) / MANIFEST).write_text(text)

@@ -61,7 +61,7 @@ class Archive:
         arches = {wanted.arch} if wanted.arch else None
         offers = {offer.kernel: offer for offer in self._kernels.offers(arches=arches)}
         for kernel in reversed(select(offers, [wanted])):
-            if any(map(self._http.exists, offers[kernel].urls)):
+            if any(map(self._http.exists, offers[kernel].debug.urls)):
                 return offers[kernel]
         raise NotOnMirrorError(f"{selector}: the mirror has none of the debug packages that its lists name")
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ksurf.acquire.config import Config, Options, read_config
 from ksurf.acquire.local import control_identity
 from ksurf.acquire.source import UNKNOWN, FilesSource, HostSource, Identity, PackageSource, Source
 from ksurf.errors import DatasetError, InputError, KsurfError
@@ -15,11 +16,13 @@ from ksurf.kernel import Kernel
 from ksurf.progress import Reporter, Task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ksurf._core import Extraction, Progress
     from ksurf.dataset.manifest import Manifest
     from ksurf.dataset.store import Store
 
-__all__ = ["Built", "build", "identify", "is_present"]
+__all__ = ["Built", "build", "config_table", "identify", "is_present"]
 
 _POLL_SECONDS = 0.1
 
@@ -56,6 +59,7 @@ def build(
             locks.enter_context(_locked(store, expected, reporter))
             if is_present(store, expected):  # thanks to the process that was waited for
                 return Built(expected, None, time.monotonic() - started)
+        config = _config(source, identity, reporter)
         extraction = _extract(source, threads, reporter)
         kernel = _found(source, named, identity, extraction, reporter).kernel()
         if expected is None or kernel.id != expected.id:
@@ -65,7 +69,10 @@ def build(
             if is_present(store, kernel):
                 return Built(kernel, None, time.monotonic() - started)
         manifest = store.write(
-            kernel, extraction.tables, source=_facts(source), unreadable=extraction.unreadable
+            kernel,
+            {**extraction.tables, "config": config_table(config.options if config else [])},
+            source={**_facts(source), "config": config.facts if config else None},
+            unreadable=extraction.unreadable,
         )
     return Built(kernel, manifest, time.monotonic() - started)
 
@@ -97,6 +104,27 @@ def identify(source: Source) -> Identity:
     except _core.ReadError as error:
         raise InputError(str(error)) from error
     return control_identity(control, source.name)
+
+
+def config_table(options: Options) -> "pa.Table":
+    """Return the dataset's table of a kernel's configuration."""
+    import pyarrow as pa
+
+    names, values = zip(*sorted(options), strict=True) if options else ((), ())
+    fields = [pa.field("name", pa.string(), nullable=False), pa.field("value", pa.string(), nullable=False)]
+    return pa.table([pa.array(names, pa.string()), pa.array(values, pa.string())], schema=pa.schema(fields))
+
+
+def _config(source: Source, identity: Identity, reporter: Reporter) -> Config | None:
+    if source.config is None:
+        return None
+    try:
+        return read_config(source.config, identity.release)
+    except InputError as error:
+        if source.config.is_named:
+            raise
+        reporter.warn(f"{source.name}: its configuration is left out: {error.message}")
+        return None
 
 
 def _kernel(identity: Identity) -> Kernel | None:

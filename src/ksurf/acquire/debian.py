@@ -1,13 +1,14 @@
-"""Debian's archive: which kernels' debug packages its suites offer, and where each can be had."""
+"""Debian's archive: which kernels its suites offer, and where each one's packages can be had."""
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from ksurf.acquire.config import config_packages
 from ksurf.acquire.files import write_atomically
 from ksurf.acquire.http import ABSENT, CONNECTIONS, Http, join, shown, together
 from ksurf.acquire.index import Entry, dump_entries, load_entries, parse_packages
@@ -17,15 +18,16 @@ from ksurf.errors import KsurfError, MirrorError, NotOnMirrorError, Verification
 from ksurf.kernel import Kernel
 from ksurf.progress import Reporter
 
-__all__ = ["DebianArchive", "Offer"]
+__all__ = ["DebianArchive", "Offer", "PackageOffer"]
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A kernel's debug package in the archive."""
+class PackageOffer:
+    """A package in the archive."""
 
-    kernel: Kernel
-    suites: tuple[str, ...]
+    package: str
+    version: str
+    arch: str
     byte_size: int
     sha256: str
     urls: tuple[str, ...]
@@ -34,8 +36,18 @@ class Offer:
     @property
     def filename(self) -> str:
         """The package's name as a file, made of checked parts."""
-        version = (self.kernel.version or "").rpartition(":")[2]
-        return f"linux-image-{self.kernel.release}-dbg_{version}_{self.kernel.arch}.deb"
+        return f"{self.package}_{self.version.rpartition(':')[2]}_{self.arch}.deb"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A kernel in the archive: its debug package, and where its configuration is."""
+
+    kernel: Kernel
+    suites: tuple[str, ...]
+    debug: PackageOffer
+    configs: tuple[PackageOffer, ...] = ()
+    """Packages that have its configuration, the one to prefer first."""
 
 
 class _OutOfStepError(Exception):
@@ -47,7 +59,7 @@ class _OutOfStepError(Exception):
 
 
 class DebianArchive:
-    """The archive, seen through its suites. Of each list of packages only the kernels are kept."""
+    """The archive, seen through its suites. Of each list only the kernels' packages are kept."""
 
     def __init__(self, suites: Suites, http: Http, cache: Path, reporter: Reporter) -> None:
         """Read the lists of ``suites``."""
@@ -95,7 +107,7 @@ class DebianArchive:
         if failures and len(failures) == len(found):
             raise failures[0].cause
         self._warn_of_left_out(found)
-        return _merged((release, entries) for (release, _), entries in found if isinstance(entries, list))
+        return _merged([(release, entries) for (release, _), entries in found if isinstance(entries, list)])
 
     def _warn_of_left_out(
         self, found: Sequence[tuple[tuple[Release, str], list[Entry] | _OutOfStepError]]
@@ -159,22 +171,40 @@ class DebianArchive:
         return self._cache / f"{index.sha256}.json"
 
 
-def _merged(found: Iterable[tuple[Release, list[Entry]]]) -> list[Offer]:
+def _merged(found: Sequence[tuple[Release, list[Entry]]]) -> list[Offer]:
     offers: dict[str, Offer] = {}
+    packages: dict[tuple[str, str, str], PackageOffer] = {}
     for release, entries in found:
         for entry in entries:
-            try:
-                kernel = Kernel.from_release(
-                    entry.release, version=entry.version, distro="debian", arch=entry.arch
-                )
-            except ValueError:
-                continue  # "linux-image-6-dbg" and the like: no kernel's release
+            key = (entry.package, entry.version, entry.arch)
             url = join(release.mirror.url, entry.filename)
-            known = offers.get(kernel.id)
+            known = packages.get(key)
             if known is None:
-                offers[kernel.id] = Offer(kernel, (release.name,), entry.byte_size, entry.sha256, (url,))
+                packages[key] = PackageOffer(*key, entry.byte_size, entry.sha256, (url,))
             elif known.sha256 == entry.sha256:
-                suites = dict.fromkeys((*known.suites, release.name))
-                urls = dict.fromkeys((*known.urls, url))
-                offers[kernel.id] = replace(known, suites=(*suites,), urls=(*urls,))
+                packages[key] = replace(known, urls=(*dict.fromkeys((*known.urls, url)),))
+    for release, entries in found:
+        for entry in entries:
+            kernel = _kernel(entry)
+            debug = packages[entry.package, entry.version, entry.arch]
+            if kernel is None or debug.sha256 != entry.sha256:
+                continue
+            suites = offers[kernel.id].suites if kernel.id in offers else ()
+            names = config_packages(kernel.release, kernel.base_version)
+            configs = (packages.get((name, entry.version, entry.arch)) for name in names)
+            offers[kernel.id] = Offer(
+                kernel,
+                (*dict.fromkeys((*suites, release.name)),),
+                debug,
+                tuple(config for config in configs if config is not None),
+            )
     return sorted(offers.values(), key=lambda offer: offer.kernel)
+
+
+def _kernel(entry: Entry) -> Kernel | None:
+    if entry.release is None:
+        return None
+    try:
+        return Kernel.from_release(entry.release, version=entry.version, distro="debian", arch=entry.arch)
+    except ValueError:
+        return None  # "linux-image-6-dbg" and the like: no kernel's release

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from ksurf.acquire.local import modules_below
-from ksurf.acquire.source import FilesSource, HostSource, Identity
+from ksurf.acquire.source import ConfigSource, FilesSource, HostSource, Identity
 from ksurf.errors import InputError
 from ksurf.kernel import parse_release
 
@@ -19,6 +19,7 @@ _VMLINUX = (
     "usr/lib/debug/usr/lib/modules/{release}/vmlinux",
     "lib/modules/{release}/build/vmlinux",
 )
+_CONFIGS = ("proc/config.gz", "boot/config-{release}", "lib/modules/{release}/config")
 
 
 def host_source(root: Path = Path("/"), uname: os.uname_result | None = None) -> FilesSource | HostSource:
@@ -35,11 +36,13 @@ def host_source(root: Path = Path("/"), uname: os.uname_result | None = None) ->
     identity = Identity(
         release=release, distro=told.distro or _distro(root), arch=told.arch or system.machine
     )
+    configs = (root / path.format(release=release) for path in _CONFIGS)
+    config = next((ConfigSource(path) for path in configs if path.is_file()), None)
     for vmlinux in (root / path.format(release=release) for path in _VMLINUX):
         if vmlinux.is_file():
             trees = (modules_below(root / tree / release) for tree in _TREES)
-            return FilesSource(vmlinux, next((modules for modules in trees if modules), ()), identity)
-    return HostSource(identity)
+            return FilesSource(vmlinux, next((modules for modules in trees if modules), ()), identity, config)
+    return HostSource(identity, config)
 
 
 def _distro(root: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Lists of packages: of the many in one, the few that are kernels' debug packages.
+"""Lists of packages: of the many in one, the few with kernels' debug information or configurations.
 
 Sources: the repository format; deb-control(5). A list is some ten megabytes compressed and holds tens of
 thousands of packages, so that only the paragraphs of kernels are looked at, as the text streams by.
@@ -18,18 +18,19 @@ from ksurf.errors import VerificationError
 
 __all__ = ["Entry", "dump_entries", "load_entries", "parse_packages"]
 
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK = 1 << 22
-_PACKAGE = re.compile(rb"(?m)^Package: linux-image-\d[^\n]*-dbg$")
-_NAME = re.compile(r"linux-image-(\d[A-Za-z0-9.+~-]*)-dbg")
+_PACKAGE = re.compile(rb"(?m)^Package: linux-(?:image|headers|base|config)-\d[^\n]*$")
+_NAME = re.compile(r"linux-[a-z]+-\d[A-Za-z0-9.+~-]*")
+_DEBUG = re.compile(r"linux-image-(.+)-dbg")
 _VERSION = re.compile(r"(?:\d+:)?[A-Za-z0-9.+~-]+")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A kernel's debug package as a list describes it."""
+    """A package of a kernel as a list describes it."""
 
-    release: str
+    package: str
     version: str
     arch: str
     filename: str
@@ -37,11 +38,18 @@ class Entry:
     byte_size: int
     sha256: str
 
+    @property
+    def release(self) -> str | None:
+        """The kernel's release, if this is its debug package."""
+        found = _DEBUG.fullmatch(self.package)
+        return found[1] if found else None
+
 
 def parse_packages(compressed: bytes, path: str) -> list[Entry]:
-    """Return the kernels' debug packages of a list; meta-packages, which only depend on one, are left out.
+    """Return the kernels' debug packages of a list, and those of the same build that have configurations.
 
-    A paragraph that is not as it must be raises :class:`~ksurf.errors.VerificationError`, which names it.
+    Meta-packages, which only depend on a debug package, are left out. A paragraph that is not as it must be
+    raises :class:`~ksurf.errors.VerificationError`, which names it.
     """
     entries: list[Entry] = []
     rest = b""
@@ -53,7 +61,9 @@ def parse_packages(compressed: bytes, path: str) -> list[Entry]:
             rest = text[end:]
     except (lzma.LZMAError, zlib.error, EOFError) as error:
         raise VerificationError(f"{path}: the list of packages is damaged: {error}") from error
-    return [*entries, *_kernels(rest, path)]
+    entries += _kernels(rest, path)
+    builds = {(entry.version, entry.arch) for entry in entries if entry.release}
+    return [entry for entry in entries if (entry.version, entry.arch) in builds]
 
 
 def _decompressed(data: bytes, path: str) -> Iterator[bytes]:
@@ -80,8 +90,9 @@ def _kernels(text: bytes, path: str) -> Iterator[Entry]:
         start = text.rfind(b"\n\n", 0, found.start()) + 1
         end = text.find(b"\n\n", found.end())
         paragraph = Deb822(text[start : end if end >= 0 else len(text)].strip(b"\n"))
-        if "linux-image-" not in paragraph.get("Depends", ""):
-            yield _entry(paragraph, path)
+        if paragraph["Package"].endswith("-dbg") and "linux-image-" in paragraph.get("Depends", ""):
+            continue
+        yield _entry(paragraph, path)
 
 
 def _entry(paragraph: Deb822, path: str) -> Entry:
@@ -95,8 +106,7 @@ def _entry(paragraph: Deb822, path: str) -> Entry:
             )
         return value
 
-    named = _NAME.fullmatch(package)
-    if named is None:
+    if not _NAME.fullmatch(package):
         raise VerificationError(f"{path}: the package name {package!r} is refused")
     filename = field("Filename", r"[!-~]+\.deb")
     # Absolute, climbing, an address, or with characters that servers and file systems read differently.
@@ -105,7 +115,7 @@ def _entry(paragraph: Deb822, path: str) -> Entry:
             f"{path}: the package {package} has the Filename {filename!r}, which is refused"
         )
     return Entry(
-        release=named[1],
+        package=package,
         version=field("Version", _VERSION),
         arch=field("Architecture", "[a-z0-9-]+"),
         filename=filename,

@@ -6,12 +6,17 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from ksurf.acquire.source import FilesSource, Identity, PackageSource
+from ksurf.acquire.source import ConfigSource, FilesSource, Identity, PackageSource
 from ksurf.errors import InputError
 from ksurf.kernel import parse_release
 
 __all__ = ["control_identity", "local_sources", "modules_below"]
 
+# That of Debian's headers, that of an installed kernel, and that of a folder where a kernel was built.
+_CONFIG = re.compile(
+    r".*?/(?:linux-headers-(?P<headers>\d[^/]*)/\.config|modules/(?P<modules>\d[^/]*)/config"
+    r"|config-(?P<boot>\d[^/]*)|\.config)"
+)
 _MODULE = re.compile(r"(.+)\.ko(?:\.xz|\.zst|\.gz)?(?:\.debug)?")
 _DEBUG_PACKAGE = re.compile(r"linux-image-(?:unsigned-)?(?:debug-)?(\d.*?)(?:-dbg|-dbgsym)?")
 # What boot images begin with: EFI executables, and the raw results of gzip, xz and zstd.
@@ -87,6 +92,7 @@ def _release_of(vmlinux: Path) -> str | None:
 def _tree_sources(root: Path) -> Iterator[FilesSource]:
     kernels: dict[str | None, Path] = {}
     modules: list[Path] = []
+    configs: list[Path] = []
     seen: set[Path] = set()
     real_root = root.resolve()
     for path in sorted(_files(root), key=_preference):
@@ -94,7 +100,10 @@ def _tree_sources(root: Path) -> Iterator[FilesSource]:
         # The same file by another name; or something that is not in the tree, or nowhere.
         if real in seen or not real.is_relative_to(real_root) or not real.is_file():
             continue
-        if _MODULE.fullmatch(path.name):
+        if _CONFIG.fullmatch(path.as_posix()):
+            seen.add(real)
+            configs.append(path)
+        elif _MODULE.fullmatch(path.name):
             seen.add(real)
             modules.append(path)
         elif _is_vmlinux(real):
@@ -107,7 +116,20 @@ def _tree_sources(root: Path) -> Iterator[FilesSource]:
         kernels = {release: path for release, path in kernels.items() if path.parent == root}
     for release, vmlinux in sorted(kernels.items(), key=lambda one: str(one[1])):
         own = modules if len(kernels) == 1 else [path for path in modules if release in path.parts]
-        yield FilesSource(vmlinux, tuple(_one_of_each(own)), Identity(release=release))
+        config = _config_of(release, vmlinux, configs)
+        yield FilesSource(vmlinux, tuple(_one_of_each(own)), Identity(release=release), config)
+
+
+def _config_of(release: str | None, vmlinux: Path, configs: list[Path]) -> ConfigSource | None:
+    """The configuration that names the release; else what lies beside the vmlinux and names no other."""
+    named = {path: found for path in configs if (found := _CONFIG.fullmatch(path.as_posix()))}
+    for kind in ("headers", "modules", "boot"):
+        for path, found in named.items():
+            if release is not None and found[kind] == release:
+                return ConfigSource(path)
+    beside = [path for path in configs if path.parent == vmlinux.parent]
+    fitting = [path for path in beside if release is None or not any(named[path].groups())]
+    return ConfigSource(fitting[0]) if len(fitting) == 1 else None
 
 
 def modules_below(folder: Path) -> tuple[Path, ...]:
@@ -120,7 +142,8 @@ def _files(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name == "vmlinux" or name.startswith("vmlinux-") or _MODULE.fullmatch(name):
+            is_image = name == "vmlinux" or name.startswith("vmlinux-") or _MODULE.fullmatch(name)
+            if is_image or (name.startswith(("config", ".config")) and _CONFIG.fullmatch(f"{folder}/{name}")):
                 yield Path(folder, name)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ksurf.errors import InputError
 from ksurf.kernel import Kernel
 
-__all__ = ["UNKNOWN", "FilesSource", "HostSource", "Identity", "PackageSource", "Source"]
+__all__ = ["UNKNOWN", "ConfigSource", "FilesSource", "HostSource", "Identity", "PackageSource", "Source"]
 
 
 class Identity(NamedTuple):
@@ -41,6 +41,17 @@ UNKNOWN = Identity()
 
 
 @dataclass(frozen=True)
+class ConfigSource:
+    """A file with a kernel's configuration, compressed or not, or a package that has it."""
+
+    path: Path
+    sha256: str | None = None
+    """As it was checked; ``None`` if nobody has."""
+    is_named: bool = False
+    """Whether the user named it: then it must be what it was named for."""
+
+
+@dataclass(frozen=True)
 class PackageSource:
     """A debug package on disk; ``sha256`` is ``None`` if nobody has checked it."""
 
@@ -48,6 +59,7 @@ class PackageSource:
     identity: Identity = UNKNOWN
     sha256: str | None = None
     url: str | None = None
+    config: ConfigSource | None = None
 
     @property
     def name(self) -> str:
@@ -62,6 +74,7 @@ class FilesSource:
     vmlinux: Path
     modules: tuple[Path, ...] = ()
     identity: Identity = UNKNOWN
+    config: ConfigSource | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +87,7 @@ class HostSource:
     """The running kernel, as it shows itself under ``/sys`` and ``/proc``."""
 
     identity: Identity
+    config: ConfigSource | None = None
 
     @property
     def name(self) -> str:

@@ -1,17 +1,18 @@
 """``ksurf add``: kernels from this machine's disk, or the running one, into the dataset."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ksurf.acquire.host import host_source
 from ksurf.acquire.local import local_sources
-from ksurf.acquire.source import Identity, Source
+from ksurf.acquire.source import ConfigSource, Identity, Source
 from ksurf.cli import print_error
 from ksurf.cli.options import dataset_option, threads_option
 from ksurf.cli.reporter import TerminalReporter
 from ksurf.cli.summary import print_summary
-from ksurf.errors import KsurfError
+from ksurf.errors import InputError, KsurfError
 
 __all__ = ["command"]
 
@@ -19,6 +20,7 @@ _EXAMPLES = """\b
 Examples:
   ksurf add linux-image-6.1.0-50-amd64-dbg_6.1.176-1_amd64.deb
   ksurf add linux-image-unsigned-5.4.0-26-generic-dbgsym_5.4.0-26.30_amd64.ddeb
+  ksurf add linux-image-6.12.1-amd64-dbg_6.12.1-1_amd64.deb --config /boot/config-6.12.1-amd64
   ksurf add ~/src/linux --distro mine
   ksurf add --host
 """
@@ -33,6 +35,12 @@ Examples:
     "--arch", metavar="ARCH", help="Its architecture: amd64, arm64, ..., also as uname -m spells it."
 )
 @click.option("--flavor", metavar="FLAVOR", help="Its flavor: generic, cloud, or any name of yours.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Its configuration: a .config, also compressed, or a package that has it (linux-headers-*).",
+)
 @threads_option
 @dataset_option
 def command(
@@ -42,6 +50,7 @@ def command(
     distro: str | None,
     arch: str | None,
     flavor: str | None,
+    config: Path | None,
     threads: int,
     dataset: Path,
 ) -> None:
@@ -57,12 +66,16 @@ def command(
         raise click.UsageError("name a package, a vmlinux or a directory, or use --host")
     if len(paths) + host > 1 and release is not None:
         raise click.UsageError("--release can be the name of one kernel only")
+    if len(paths) + host > 1 and config is not None:
+        raise click.UsageError("--config can be that of one kernel only")
     named = Identity(release=release, distro=distro, arch=arch, flavor=flavor)
     reporter, store = TerminalReporter(), Store(dataset)
     failed = 0
     for path in (*paths, *([None] if host else [])):
         try:
             sources: list[Source] = [host_source()] if path is None else [*local_sources(path)]
+            if config is not None:
+                sources = [_with_config(sources, config)]
         except KsurfError as error:
             failed += 1
             print_error(error.message, error.hint)
@@ -75,3 +88,9 @@ def command(
                 print_error(error.message, error.hint)
     if failed:
         click.get_current_context().exit(1)
+
+
+def _with_config(sources: list[Source], config: Path) -> Source:
+    if len(sources) > 1:
+        raise InputError(f"{config}: of which of the {len(sources)} kernels?", "add one kernel at a time")
+    return replace(sources[0], config=ConfigSource(config, is_named=True))

@@ -26,7 +26,7 @@ def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
         if refused:
             first = refused[0]
             raise DatasetError(
-                f"{first.path}: {first.reason}", "a newer ksurf reads it, or ksurf rm removes it"
+                f"{first.path}: {first.reason}", "ksurf rm removes it, then it can be made anew"
             )
         raise NoSuchKernelError(
             f"the dataset {store.path} has no kernels",

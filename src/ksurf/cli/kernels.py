@@ -96,7 +96,7 @@ def _print_table(rows: Sequence[tuple[Offer, bool]]) -> None:
             offer.kernel.flavor,
             offer.kernel.arch,
             " ".join(offer.suites),
-            megabytes(offer.byte_size),
+            megabytes(offer.debug.byte_size),
             "yes" if present else "",
         )
         for offer, present in rows
@@ -122,9 +122,9 @@ def _facts(offer: Offer, present: bool) -> dict[str, object]:
         "flavor": kernel.flavor,
         "arch": kernel.arch,
         "suites": list(offer.suites),
-        "byte_size": offer.byte_size,
-        "sha256": offer.sha256,
-        "urls": list(offer.urls),
+        "byte_size": offer.debug.byte_size,
+        "sha256": offer.debug.sha256,
+        "urls": list(offer.debug.urls),
         "in_dataset": present,
     }
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ksurf.acquire.debian import Offer
+from ksurf.acquire.debian import Offer, PackageOffer
 from ksurf.acquire.download import download
 from ksurf.acquire.files import megabytes
 from ksurf.acquire.http import Http
-from ksurf.acquire.source import Identity, PackageSource
+from ksurf.acquire.source import ConfigSource, Identity, PackageSource
 from ksurf.cli import print_error
 from ksurf.cli.archive import connect
 from ksurf.cli.options import archive_options, dataset_option, threads_option
 from ksurf.cli.reporter import TerminalReporter
 from ksurf.cli.summary import print_summary
-from ksurf.errors import InputError, KsurfError, NotOnMirrorError
+from ksurf.errors import InputError, KsurfError, MirrorError, NotOnMirrorError, VerificationError
 from ksurf.extract import Built, build, is_present
 from ksurf.kernel import arch_name, parse_release
 from ksurf.paths import cache_dir
@@ -45,7 +45,7 @@ Examples:
     help="Whether the newest match that the mirror has is taken, with a warning, if it lacks the newest one.",
 )
 @click.option("--download-only", is_flag=True, help="Fetch and check the packages, and print where they are.")
-@click.option("--keep/--no-keep", default=True, help="Whether a package stays in the cache once it is read.")
+@click.option("--keep/--no-keep", default=True, help="Whether packages stay in the cache once they are read.")
 @threads_option
 @archive_options
 @dataset_option
@@ -161,30 +161,49 @@ class _Pull:
             done.add(stand_in.kernel.id)
 
     def _can_be_had(self, offer: Offer) -> bool:
-        return self.store.has(offer.kernel.id) or any(map(self.http.exists, offer.urls))
+        return self.store.has(offer.kernel.id) or any(map(self.http.exists, offer.debug.urls))
 
     def _take(self, offer: Offer) -> None:
         if not self.download_only and is_present(self.store, offer.kernel):
             print_summary(Built(offer.kernel, None, 0.0))
             return
-        package = download(
-            self.http,
-            offer.urls,
-            cache_dir() / "packages" / offer.filename,
-            byte_size=offer.byte_size,
-            sha256=offer.sha256,
-            reporter=self.reporter,
-        )
+        package = self._download(offer.debug)
+        taken = [(offer.debug, package), *self._config(offer)]
         if self.download_only:
-            click.echo(package)
+            for _, path in taken:
+                click.echo(path)
             return
+        config = next((ConfigSource(path, found.sha256) for found, path in taken[1:]), None)
         kernel = offer.kernel
         identity = Identity(kernel.release, kernel.version, kernel.distro, kernel.arch, kernel.flavor)
-        source = PackageSource(package, identity, offer.sha256, offer.urls[0])
+        source = PackageSource(package, identity, offer.debug.sha256, offer.debug.urls[0], config)
         print_summary(build(source, self.store, reporter=self.reporter, threads=self.threads))
         if self.keep:
-            size = megabytes(offer.byte_size)
-            click.echo(f"  the package stays in {package.parent} ({size}; --no-keep removes it)")
+            size = megabytes(sum(found.byte_size for found, _ in taken))
+            stay, them = ("the packages stay", "them") if config else ("the package stays", "it")
+            click.echo(f"  {stay} in {package.parent} ({size}; --no-keep removes {them})")
         else:
-            for leftover in (package, package.with_name(f"{package.name}.ok")):
-                leftover.unlink(missing_ok=True)
+            for _, path in taken:
+                for leftover in (path, path.with_name(f"{path.name}.ok")):
+                    leftover.unlink(missing_ok=True)
+
+    def _download(self, package: PackageOffer) -> Path:
+        return download(
+            self.http,
+            package.urls,
+            cache_dir() / "packages" / package.filename,
+            byte_size=package.byte_size,
+            sha256=package.sha256,
+            reporter=self.reporter,
+        )
+
+    def _config(self, offer: Offer) -> list[tuple[PackageOffer, Path]]:
+        """Fetch the first package with the kernel's configuration that can be had; it can do without one."""
+        reason = "the archive lists no package that has it"
+        for package in offer.configs:
+            try:
+                return [(package, self._download(package))]
+            except (MirrorError, VerificationError) as error:
+                reason = error.message
+        self.reporter.warn(f"{offer.kernel.release}: its configuration cannot be had: {reason}")
+        return []

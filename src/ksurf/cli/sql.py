@@ -41,8 +41,8 @@ def command(statement: str, form: str, selectors: tuple[str, ...], dataset: Path
     """Run a SQL statement (DuckDB's dialect) over all kernels; - reads it from standard input.
 
     There is a view for each table of docs/tables, with the kernel's id in its first column and names in place
-    of numbers: kernels, images, units, functions, instances, call_sites, symbols. raw_images and so on have
-    the columns as they are stored. Nothing can be written, and no other file be read.
+    of numbers: kernels, images, units, functions, instances, call_sites, symbols, config. raw_images and so
+    on have the columns as they are stored. Nothing can be written, and no other file be read.
     """
     from ksurf.cli.choose import manifests
     from ksurf.dataset.query import connect, query

@@ -40,6 +40,7 @@ VIEWS: dict[str, str] = {
     "syscalls": "one row per system call",
     "exports": "one row per exported symbol, with the image by name",
     "btf_ids": "one row per entry of a set of BTF ids, with the image by name",
+    "config": "one row per option of a kernel's configuration",
 }
 """What each view is for."""
 
@@ -107,6 +108,7 @@ _DEFINITIONS = {
         SELECT {kernel} AS kernel, i.name AS image, b.set, b.set_flags, b.kind, b.name, b.flags,
                b.program_types
         FROM {btf_ids} b JOIN {images} i ON i.id = b.image""",
+    "config": "SELECT {kernel} AS kernel, * FROM {config}",
 }
 
 _TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "int64": "BIGINT", "uint64": "UBIGINT", "string": "VARCHAR"}

@@ -74,7 +74,7 @@ class Store:
         return self.load()[0]
 
     def refused(self) -> list[RefusedKernel]:
-        """The kernels that cannot be used, and why: made by a newer ksurf, or damaged."""
+        """The kernels that cannot be used, and why: made by another version of ksurf, or damaged."""
         return self.load()[1]
 
     def load(self) -> tuple[list[Manifest], list[RefusedKernel]]:
@@ -150,9 +150,10 @@ class Store:
         try:
             document = json.loads(path.read_bytes())
             version = document["format_version"]
-            if version > FORMAT_VERSION:
-                reason = f"made by a newer ksurf ({document.get('tool_version')}), in format {version}"
-                return RefusedKernel(kernel_id, directory, f"{reason}; this one reads up to {FORMAT_VERSION}")
+            if version != FORMAT_VERSION:
+                maker = "a newer ksurf" if version > FORMAT_VERSION else "an older ksurf"
+                reason = f"made by {maker} ({document.get('tool_version')}), in format {version}"
+                return RefusedKernel(kernel_id, directory, f"{reason}; this one reads {FORMAT_VERSION}")
             manifest = Manifest.from_json(document)
             if manifest.kernel.id != kernel_id:
                 raise ValueError(f"it describes {manifest.kernel.id}")

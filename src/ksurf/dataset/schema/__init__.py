@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ksurf.dataset.schema.column import Column, Table
+from ksurf.dataset.schema.config import CONFIG
 from ksurf.dataset.schema.functions import CALL_SITES, FUNCTIONS, IMAGES, INSTANCES, SYMBOLS, UNITS
 from ksurf.dataset.schema.offers import BTF_IDS, EXPORTS, SYSCALLS, TRACEPOINT_FIELDS, TRACEPOINTS
 from ksurf.dataset.schema.types import DEFINITIONS, MEMBERS, TYPE_USES, TYPES
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT_VERSION", "TABLES", "Column", "Table", "arrow_schema"]
 
 FORMAT_VERSION = 2
-"""Version of the files on disk. A reader refuses a kernel whose manifest says a higher one."""
+"""Version of the files on disk. A reader refuses a kernel whose manifest says another one."""
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -27,6 +28,7 @@ TABLES: dict[str, Table] = {
         *(IMAGES, UNITS, FUNCTIONS, INSTANCES, CALL_SITES, SYMBOLS),
         *(TYPES, TYPE_USES, DEFINITIONS, MEMBERS),
         *(TRACEPOINTS, TRACEPOINT_FIELDS, SYSCALLS, EXPORTS, BTF_IDS),
+        CONFIG,
     )
 }
 """The tables of a kernel by name, each after those that it refers to."""
