@@ -101,6 +101,7 @@ bench: $(STAMPS)/core ## Measure against the peers: pahole and xz (BENCH=--full 
 
 truth: $(STAMPS)/dev $(STAMPS)/core ## Boot real kernels under qemu and record what they say of themselves
 	@$(BIN)/python scripts/truth boot $(TRUTH)
+	@$(BIN)/python scripts/truth syscalls $(TRUTH)
 
 clean: ## Remove what was built; the environment and the demo's kernels stay
 	rm -rf target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis $(STAMPS)/core

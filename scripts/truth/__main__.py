@@ -19,6 +19,7 @@ from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import KsurfError, NotOnMirrorError
 from machine import boot
 from modules import in_order, is_module, read_module
+from syscalls import as_text, tables, wanted_sources
 
 KERNELS = (
     "debian:5.10-cloud-amd64",
@@ -53,10 +54,36 @@ def boot_command(selectors: tuple[str, ...], again: bool, timeout: float, folder
     for selector in selectors or KERNELS:
         offer = archive.newest(selector)
         target = folder / offer.kernel.id
-        if target.is_dir() and not again:
+        if (target / "about.json").exists() and not again:
             click.echo(f"{offer.kernel.id}: its capture is there already (--again makes it anew)")
             continue
         _record(archive, offer, target, timeout)
+
+
+@group.command("syscalls")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=DATA, help="Where tables are written."
+)
+def syscalls_command(selectors: tuple[str, ...], folder: Path) -> None:
+    """Write the tables of system calls that the source of each SELECTOR's newest kernel has.
+
+    Without a selector, those of the usual kernels are written.
+    """
+    archive = Archive(TerminalReporter())
+    offers = [archive.newest(selector) for selector in selectors or KERNELS]
+    for base_version, offer in {offer.kernel.base_version: offer for offer in offers}.items():
+        kernel = offer.kernel
+        name = f"linux-source-{base_version}"
+        package = archive.find(name, kernel.arch, offer.suites, kernel.version)
+        if package is None:
+            raise NotOnMirrorError(f"{kernel.id}: the archive has its debug package, but not its source")
+        sources = wanted_sources(unpacked(archive.fetch(package)))
+        folder.mkdir(parents=True, exist_ok=True)
+        for arch, lines in tables(sources).items():
+            target = folder / f"syscalls-{base_version}-{arch}.tsv"
+            target.write_text(as_text(f"{name} {package.version}", lines))
+            click.echo(f"{target.name}: {len(lines)} lines, from {name} {package.version}")
 
 
 def _record(archive: Archive, offer: Offer, target: Path, timeout: float) -> None:

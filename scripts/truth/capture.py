@@ -7,6 +7,7 @@ describes the files, ``tests/truth.py`` reads them.
 import json
 import lzma
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -19,14 +20,8 @@ _EVENT_LINE = re.compile(r"([^/:]+/[^/:]+)/format:(.*)")
 
 def write_capture(folder: Path, files: Mapping[str, bytes], about: Mapping[str, object]) -> None:
     """Write the capture of a kernel; ``files`` are those that the init script left."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {name: content.decode() for name, content in files.items()}
-    for name, canonical in _CANONICAL.items():
-        path = folder / f"{name}.txt.xz"
-        if name in texts:
-            path.write_bytes(lzma.compress(canonical(texts[name]).encode(), preset=9 | lzma.PRESET_EXTREME))
-        else:
-            path.unlink(missing_ok=True)  # of an earlier capture
+    lists = {name: canonical(texts[name]) for name, canonical in _CANONICAL.items() if name in texts}
     facts = {
         **about,
         "proc_version": texts["version"].strip(),
@@ -35,7 +30,13 @@ def write_capture(folder: Path, files: Mapping[str, bytes], about: Mapping[str, 
         "modules": sorted(line.split()[0] for line in texts["modules"].splitlines()),
         "not_loaded": dict(line.split(" ", 1) for line in sorted(texts.get("not_loaded", "").splitlines())),
     }
-    (folder / "about.json").write_text(json.dumps(facts, indent=2) + "\n")
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for name, text in lists.items():
+        content = lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)
+        (folder / f"{name}.txt.xz").write_bytes(content)
+    (folder / "about.json").write_text(json.dumps(facts, indent=2) + "\n")  # last: now it is whole
 
 
 def counts(files: Mapping[str, bytes]) -> dict[str, int]:
@@ -65,15 +66,17 @@ def _sorted(lines: Iterable[str]) -> str:
 
 
 def _events(text: str) -> str:
-    """Group the lines of ``grep '' */*/format`` by event; the name and the id in front are left out."""
+    """Group the lines of ``grep '' */*/format`` by event; each begins with name, id and ``format:``."""
     events: dict[str, list[str]] = {}
     for line in text.splitlines():
         found = _EVENT_LINE.fullmatch(line)
         if found is None:
             raise KsurfError(f"not a line of an event's format: {line!r}")
-        if not re.match(r"name: |ID: |format:$", found[2]):
-            events.setdefault(found[1], []).append(found[2])
-    return "".join(f"== {name}\n" + "\n".join(lines) + "\n" for name, lines in sorted(events.items()))
+        events.setdefault(found[1], []).append(found[2])
+    for name, lines in events.items():
+        if not re.match(r"name: .+\nID: \d+\nformat:\n\tfield:", "\n".join(lines)):
+            raise KsurfError(f"not the format of an event: {name}: {lines[:4]!r}")
+    return "".join(f"== {name}\n" + "\n".join(lines[3:]) + "\n" for name, lines in sorted(events.items()))
 
 
 _CANONICAL: dict[str, Callable[[str], str]] = {

@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def boot(arch: str, kernel: bytes, initrd: bytes, *, timeout: float, say: Callab
     """Boot, wait until the kernel has written its tar and switched itself off, and return what it wrote.
 
     ``say`` hears each line that the init script says. A kernel that takes longer than ``timeout`` seconds, or
-    ends without having said that it is done, is an error that shows the end of its console.
+    ends without having said that it is done, is an error; then ``say`` hears the end of its console, too.
     """
     machine = MACHINES.get(arch)
     if machine is None:
@@ -60,34 +60,35 @@ def boot(arch: str, kernel: bytes, initrd: bytes, *, timeout: float, say: Callab
         hint = "apt install qemu-system-x86 qemu-system-arm"
         raise InputError(f"{machine.program} is not installed", hint)
     options = [machine.program, *machine.options, "-accel", "tcg", "-smp", "1", "-m", "2048"]
+    quiet = ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]
     command_line = f"console={machine.console} panic=-1 oops=panic quiet"
     with tempfile.TemporaryDirectory(prefix="ksurf-truth-") as folder:
-        paths = {name: Path(folder, name) for name in ("kernel", "initrd", "disk")}
-        paths["kernel"].write_bytes(kernel)
-        paths["initrd"].write_bytes(initrd)
-        paths["disk"].touch()
-        os.truncate(paths["disk"], _DISK_BYTES)
-        files: list[str | Path] = [
-            "-kernel",
-            paths["kernel"],
-            "-initrd",
-            paths["initrd"],
-            "-append",
-            command_line,
-        ]
-        disk = ["-drive", f"file={paths['disk']},format=raw,if=virtio"]
-        quiet = ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]
+        disk = Path(folder, "disk")
+        disk.touch()
+        os.truncate(disk, _DISK_BYTES)
+        files = ["-drive", f"file={disk},format=raw,if=virtio", "-append", command_line]
+        for name, content in (("kernel", kernel), ("initrd", initrd)):
+            Path(folder, name).write_bytes(content)
+            files += [f"-{name}", f"{folder}/{name}"]
         start = time.monotonic()
-        _wait([*options, *quiet, *files, *disk], timeout, say)
+        _wait([*options, *quiet, *files], timeout, say)
         seconds = time.monotonic() - start
-        with tarfile.open(paths["disk"]) as tar:
-            members = [(member.name, tar.extractfile(member)) for member in tar]
-            content = {name.removeprefix("./"): file.read() for name, file in members if file is not None}
+        written = dict(_unpacked(disk))
     version = subprocess.run([machine.program, "--version"], capture_output=True, text=True, check=True)
-    return Answer(content, seconds, f"{version.stdout.splitlines()[0]}: {' '.join(options)}")
+    return Answer(written, seconds, f"{version.stdout.splitlines()[0]}: {' '.join(options)}")
 
 
-def _wait(command: list[str | Path], timeout: float, say: Callable[[str], None]) -> None:
+def _unpacked(disk: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with tarfile.open(disk) as tar:
+            for member in tar:
+                if (file := tar.extractfile(member)) is not None:
+                    yield member.name.removeprefix("./"), file.read()
+    except tarfile.TarError as error:
+        raise KsurfError(f"what the kernel wrote to its disk cannot be read: {error}") from error
+
+
+def _wait(command: list[str], timeout: float, say: Callable[[str], None]) -> None:
     console: list[str] = []
     done = False
     with _running(command) as process:
@@ -99,25 +100,25 @@ def _wait(command: list[str | Path], timeout: float, say: Callable[[str], None])
         ended = process.poll() is not None
     if not (done and ended):
         why = "it ended early" if ended else f"it was not done after {timeout:.0f} s"
-        tail = "\n".join(f"    {line}" for line in console[-_SHOWN_LINES:])
-        raise KsurfError(f"the kernel did not tell everything: {why}; the end of its console:\n{tail}")
+        for line in console[-_SHOWN_LINES:]:
+            say(f"| {line}")
+        raise KsurfError(f"the kernel did not tell everything: {why}", "the end of its console is above")
 
 
 @contextmanager
-def _running(command: list[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run qemu; it is gone when the context ends, however that comes about."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+        start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _lines(process: subprocess.Popen[bytes], timeout: float) -> Iterator[str]:
@@ -131,7 +132,8 @@ def _lines(process: subprocess.Popen[bytes], timeout: float) -> Iterator[str]:
                 continue
             chunk = os.read(process.stdout.fileno(), 1 << 16)
             if not chunk:
-                process.wait()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(left)
                 break
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line.decode("utf-8", "replace").strip("\r") for line in lines)
