@@ -21,7 +21,8 @@ def package(selector: str) -> Path:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit("the benchmarks need Debian's archive, or its packages in ksurf's cache")
-    return Path(done.stdout.strip())
+    # The debug package comes first, that with the configuration second.
+    return Path(done.stdout.splitlines()[0])
 
 
 def data_archive(package: Path, folder: Path) -> Path:
