@@ -25,6 +25,7 @@ class ReadError(Exception):
 class Extraction:
     release: str | None = None
     machine: str | None = None
+    config: bytes | None = None
     unreadable: list[tuple[str, str, str]] = field(default_factory=list)
     tables: dict[str, object] = field(default_factory=dict)
 

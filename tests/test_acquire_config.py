@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import subprocess
 import tarfile
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from ksurf.acquire.config import config_packages, parse_config, read_config
 from ksurf.acquire.source import ConfigSource
 from ksurf.errors import InputError
+from small_kernel import FLAGS, SOURCES
 
 TEXT = b"""\
 #
@@ -248,3 +250,15 @@ def test_the_packages_to_ask_for() -> None:
         f"linux-base-{REL}",
         "linux-config-6.12",
     )
+
+
+def test_an_image_that_carries_its_configuration(tmp_path: Path) -> None:
+    from ksurf import _core
+
+    (tmp_path / "config.gz").write_bytes(gzip.compress(TEXT))
+    source = tmp_path / "config.S"
+    source.write_text('.section .rodata\n.ascii "IKCFG_ST"\n.incbin "config.gz"\n.ascii "IKCFG_ED"\n')
+    image = tmp_path / "vmlinux"
+    sources = [*(SOURCES / name for name in ("core.c", "driver.c")), source]
+    subprocess.run(["gcc", *FLAGS, *sources, "-o", image], cwd=tmp_path, check=True)
+    assert _core.extract_files(str(image), []).config == TEXT

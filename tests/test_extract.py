@@ -246,3 +246,24 @@ def test_the_table_of_a_configuration_is_sorted_and_may_be_empty() -> None:
         ("CONFIG_B", "m"),
     ]
     assert config_table([]).schema == config_table([("CONFIG_A", "y")]).schema
+
+
+def test_a_configuration_in_the_image_is_taken_where_there_is_no_other(
+    core: FakeCore, package: PackageSource
+) -> None:
+    text = b"CONFIG_BPF_SYSCALL=y\n"
+    core.extract = lambda progress: Extraction(config=text)
+    store = FakeStore()
+    make(package, store)
+    assert store.configs[ID] == {"CONFIG_BPF_SYSCALL": "y"}
+    assert store.kernels[ID]["config"] == {"kind": "image", "sha256": sha256(text).hexdigest()}
+
+
+def test_a_damaged_configuration_in_the_image_does_not_cost_the_kernel(
+    core: FakeCore, package: PackageSource
+) -> None:
+    core.extract = lambda progress: Extraction(config=b"what")
+    store, reporter = FakeStore(), Silent()
+    make(package, store, reporter=reporter)
+    assert store.kernels[ID]["config"] is None
+    assert "line 1: neither" in reporter.warnings[0]

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ksurf.acquire.config import Config, Options, read_config
+from ksurf.acquire.config import Config, Options, embedded_config, read_config
 from ksurf.acquire.local import control_identity
 from ksurf.acquire.source import UNKNOWN, FilesSource, HostSource, Identity, PackageSource, Source
 from ksurf.errors import DatasetError, InputError, KsurfError
@@ -61,6 +61,7 @@ def build(
                 return Built(expected, None, time.monotonic() - started)
         config = _config(source, identity, reporter)
         extraction = _extract(source, threads, reporter)
+        config = config or _embedded(extraction, source, reporter)
         kernel = _found(source, named, identity, extraction, reporter).kernel()
         if expected is None or kernel.id != expected.id:
             # Never two locks at once: another process might want them the other way round.
@@ -124,6 +125,16 @@ def _config(source: Source, identity: Identity, reporter: Reporter) -> Config | 
         if source.config.is_named:
             raise
         reporter.warn(f"{source.name}: its configuration is left out: {error.message}")
+        return None
+
+
+def _embedded(extraction: "Extraction", source: Source, reporter: Reporter) -> Config | None:
+    if extraction.config is None:
+        return None
+    try:
+        return embedded_config(extraction.config, source.name)
+    except InputError as error:
+        reporter.warn(f"it is left out: {error.message}")
         return None
 
 

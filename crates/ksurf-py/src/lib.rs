@@ -94,6 +94,8 @@ struct Extraction {
     #[pyo3(get)]
     banner: Option<String>,
     #[pyo3(get)]
+    config: Option<Vec<u8>>,
+    #[pyo3(get)]
     unreadable: Vec<(String, String, String)>,
     #[pyo3(get)]
     incomplete: Vec<(String, String, String)>,
@@ -131,6 +133,7 @@ fn run(
         release: extraction.release,
         machine: extraction.machine,
         banner: extraction.banner,
+        config: extraction.config,
         unreadable: triples(extraction.unreadable),
         incomplete: triples(extraction.incomplete),
     })

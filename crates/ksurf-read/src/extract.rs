@@ -69,6 +69,8 @@ pub struct Extraction {
     pub incomplete: Vec<Unreadable>,
     /// What the kernel says of its making: `Linux version ... (gcc ...) #1 SMP ...`.
     pub banner: Option<String>,
+    /// The kernel's own configuration, as text, where it carries it.
+    pub config: Option<Vec<u8>>,
 }
 
 /// Reads a Debian or Ubuntu debug package. `threads` 0 means one per core.
@@ -195,7 +197,15 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
     progress.enter(Stage::Joining);
     let (kernel, incomplete) = join(images.into_values().collect());
     progress.enter(Stage::Done);
-    Ok(Extraction { kernel, release: None, machine: None, unreadable, incomplete, banner: None })
+    Ok(Extraction {
+        kernel,
+        release: None,
+        machine: None,
+        unreadable,
+        incomplete,
+        banner: None,
+        config: None,
+    })
 }
 
 /// Whether a member of a package may be an image, by its name; its content decides. Links are no members.
@@ -299,11 +309,11 @@ impl<'s> Workers<'_, 's> {
         let from = vmlinux.or(results.images.first()).expect("not empty");
         let release = from.release.clone().or_else(|| results.images.iter().find_map(|i| i.release.clone()));
         let machine = from.machine;
-        let banner = from.banner.clone();
+        let (banner, config) = (from.banner.clone(), from.config.clone());
         let (kernel, incomplete) = pool.install(|| join(results.images));
         progress.enter(Stage::Done);
         let unreadable = results.unreadable;
-        Ok(Extraction { kernel, release, machine, unreadable, incomplete, banner })
+        Ok(Extraction { kernel, release, machine, unreadable, incomplete, banner, config })
     }
 
     fn reserve(&self, size: usize) {

@@ -4,6 +4,7 @@ use crate::btf::Btf;
 use crate::dwarf::{self, Sections, Target, Unit, NONE};
 use crate::elf::{text, Buffer, Image, Memory, ET_REL};
 use crate::error::{Error, Result};
+use crate::ikconfig;
 use crate::surface::code::{Code, CodeFacts};
 use crate::surface::definition::Types;
 use crate::surface::layout::{Layouts, NoLayouts};
@@ -132,6 +133,8 @@ pub struct ImageRows {
     pub types: TypeSource,
     /// What the kernel says of its own making: `Linux version ... (gcc ...) #1 SMP ...` (init/version.c).
     pub banner: Option<String>,
+    /// The configuration that a kernel with `CONFIG_IKCONFIG` carries, as text.
+    pub config: Option<Vec<u8>>,
 }
 
 /// Whether an ELF file is the kernel, one of its modules, or neither.
@@ -258,6 +261,7 @@ impl ImageRows {
             surface: Surface::default(),
             types: TypeSource::Nothing,
             banner: None,
+            config: None,
         }
     }
 
@@ -535,6 +539,11 @@ impl<'i> Builder<'i> {
         rows.release = image.release();
         let banner = memory.address_of("linux_banner").and_then(|address| memory.string(address));
         rows.banner = banner.map(|banner| text(banner.trim_ascii()));
+        match ikconfig::find(image.bytes(".rodata")) {
+            Some(Ok(config)) => rows.config = Some(config),
+            Some(Err(error)) => rows.surface.incomplete.push(format!("configuration: {error}")),
+            None => {}
+        }
         rows.machine = image.machine_name();
         Ok(rows)
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from ksurf.acquire.source import ConfigSource
 from ksurf.errors import InputError
 
-__all__ = ["Config", "Options", "config_packages", "parse_config", "read_config"]
+__all__ = ["Config", "Options", "config_packages", "embedded_config", "parse_config", "read_config"]
 
 Options = list[tuple[str, str]]
 """Names, with ``CONFIG_`` in front, and values, in the order of the file."""
@@ -39,7 +39,7 @@ class Config:
 
     options: Options
     facts: dict[str, object]
-    """``kind`` (``package`` or ``file``), ``file`` and ``sha256``."""
+    """``kind`` (``package``, ``file`` or ``image``), ``file`` where there is one, and ``sha256``."""
 
 
 def config_packages(release: str, base_version: str) -> tuple[str, ...]:
@@ -89,6 +89,12 @@ def read_config(source: ConfigSource, release: str | None) -> Config:
     kind = "package" if is_package else "file"
     sha256 = source.sha256 if is_package and source.sha256 else digest.hexdigest()
     return Config(parse_config(text, str(path)), {"kind": kind, "file": path.name, "sha256": sha256})
+
+
+def embedded_config(text: bytes, name: str) -> Config:
+    """Read the configuration that an image carries itself (``CONFIG_IKCONFIG``)."""
+    facts: dict[str, object] = {"kind": "image", "sha256": hashlib.sha256(text).hexdigest()}
+    return Config(parse_config(text, f"{name}: its configuration"), facts)
 
 
 def _member(path: Path, release: str | None) -> bytes:
