@@ -57,8 +57,8 @@ class Extraction:
     ``tables`` maps a table's name (``docs/tables/``) to its stream. ``release`` is ``uname -r`` from the
     image itself (``linux_banner``, module ``vermagic``), ``machine`` the ELF machine as ``uname -m`` spells
     it (``x86_64``, ``aarch64``, ``ppc64le``, ``riscv64``, ``s390x``, ``armv7l``); ``None`` where the image
-    does not tell. ``banner`` is the kernel's ``linux_banner`` (compiler, linker, build), ``config`` its configuration as text
-    if it carries it (``CONFIG_IKCONFIG``). ``unreadable`` lists
+    does not tell. ``banner`` is the kernel's ``linux_banner`` (compiler, linker, build), ``config`` its
+    configuration as text if it carries it (``CONFIG_IKCONFIG``). ``unreadable`` lists
     ``(image name, path in the package, reason)``; ``incomplete`` the same for images of which only a part,
     named in the reason, is missing from the tables.
     """
