@@ -26,7 +26,9 @@ class Extraction:
     release: str | None = None
     machine: str | None = None
     config: bytes | None = None
+    banner: str | None = None
     unreadable: list[tuple[str, str, str]] = field(default_factory=list)
+    incomplete: list[tuple[str, str, str]] = field(default_factory=list)
     tables: dict[str, object] = field(default_factory=dict)
 
 
@@ -127,6 +129,8 @@ class FakeStore:
         *,
         source: Mapping[str, object],
         unreadable: list[tuple[str, str, str]],
+        incomplete: list[tuple[str, str, str]],
+        banner: str | None,
     ) -> Manifest:
         from datetime import UTC, datetime
 
@@ -138,8 +142,11 @@ class FakeStore:
             kernel=kernel,
             source=source,
             tables={name: TableSize(1234, 1_000_000) for name in names},
+            segments=(),
             images=(),
             unreadable=tuple(UnreadableImage(*image) for image in unreadable),
+            incomplete=tuple(UnreadableImage(*image) for image in incomplete),
+            banner=banner,
             created=datetime.now(UTC),
             tool_version="0",
             format_version=FORMAT_VERSION,

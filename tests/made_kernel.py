@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from ksurf.dataset.schema import TABLES, arrow_schema
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
 
-__all__ = ["MadeKernel", "kernel", "kvm_kernel", "store_with"]
+__all__ = ["MadeKernel", "kernel", "kvm_kernel", "offering_kernel", "store_with"]
 
 
 def kernel(version: str = "6.12.1", *, arch: str = "amd64", flavor: str = "cloud") -> Kernel:
@@ -32,6 +35,10 @@ class MadeKernel:
     instances: list[dict[str, Any]] = field(default_factory=list)
     call_sites: list[dict[str, Any]] = field(default_factory=list)
     symbols: list[dict[str, Any]] = field(default_factory=list)
+    definitions: dict[int, tuple[dict[str, Any], list[dict[str, Any]]]] = field(default_factory=dict)
+    """Each definition and its members, by key."""
+    tracepoints: list[tuple[dict[str, Any], list[dict[str, Any]]]] = field(default_factory=list)
+    """Each tracepoint and its fields."""
     others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Rows of all other tables, as they lie there."""
 
@@ -85,6 +92,77 @@ class MadeKernel:
             init=False,
         )
 
+    def type(
+        self,
+        kind: str,
+        name: str,
+        members: Sequence[Mapping[str, Any]] = (),
+        *,
+        image: int = 0,
+        evidence: str = "btf",
+        **more: Any,
+    ) -> int:
+        """Add a type to an image, by its definition, whose key is returned."""
+        listed = [{"position": at, "depth": 0, **member} for at, member in enumerate(members)]
+        content = json.dumps([kind, name, more, listed], sort_keys=True)
+        key = int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "little")
+        definition = {"key": key, "kind": kind, "name": name, **more}
+        self.definitions[key] = definition, [{"definition": key, **member} for member in listed]
+        self.add("types", name=name, kind=kind, image=image, definition=key, evidence=evidence)
+        return key
+
+    def struct(self, name: str, *fields: tuple[str, str, int, int], image: int = 0, **more: Any) -> int:
+        """Add a struct of fields (type, name, offset and size in bytes)."""
+        members = [
+            {"type": type_, "name": field, "bit_offset": offset * 8, "byte_size": size}
+            for type_, field, offset, size in fields
+        ]
+        size = max((offset + size for _, _, offset, size in fields), default=0)
+        return self.type("struct", name, members, image=image, byte_size=size, **more)
+
+    def enum(self, name: str, values: Mapping[str, int], **more: Any) -> int:
+        """Add an enum."""
+        members = [{"name": name, "value": value} for name, value in values.items()]
+        return self.type("enum", name, members, byte_size=4, signed=False, **more)
+
+    def prototype(self, name: str, returned: str, *parameters: tuple[str, str], **more: Any) -> int:
+        """Add a function's prototype, of its parameters (type, name)."""
+        members = [{"type": type_, "name": parameter} for type_, parameter in parameters]
+        return self.type("func", name, members, type=returned, **more)
+
+    def use(self, key: int, user_kind: str, user: str, *, image: int = 0) -> None:
+        """Say what mentions a type."""
+        name = self.definitions[key][0]["name"]
+        self.add("type_uses", name=name, definition=key, image=image, user_kind=user_kind, user=user)
+
+    def tracepoint(
+        self, system: str | None, name: str, *fields: tuple[str, str, int, int], image: int = 0, **more: Any
+    ) -> None:
+        """Add an event of fields (type, name, offset and size in bytes), or a bare tracepoint."""
+        rows = [
+            {
+                "position": at,
+                "type": kind,
+                "name": name,
+                "byte_offset": offset,
+                "byte_size": size,
+                "signed": False,
+            }
+            for at, (kind, name, offset, size) in enumerate(fields)
+        ]
+        event = {"class": name, "print_format": f'"{name}"'} if system else {}
+        self.tracepoints.append(
+            ({"image": image, "system": system, "name": name, "tracepoint": name, **event, **more}, rows)
+        )
+
+    def btf_id(self, set_: str, name: str, *, image: int = 0, kind: str = "func", **more: Any) -> None:
+        """Add an entry of a set."""
+        self.add("btf_ids", set=set_, image=image, kind=kind, name=name, **more)
+
+    def add(self, table: str, **values: Any) -> None:
+        """Add a row of a table without references into it."""
+        self.others.setdefault(table, []).append(values)
+
     def tables(self) -> dict[str, pa.Table]:
         """The rows in the tables' order, with dense ids."""
         functions, new_function = _ordered(
@@ -104,6 +182,12 @@ class MadeKernel:
             }
             for s in sorted(self.symbols, key=lambda s: s["name"])
         ]
+        tracepoints = sorted(self.tracepoints, key=lambda t: (t[0]["name"], t[0]["system"] or ""))
+        pool = sorted(self.definitions.values(), key=lambda d: (d[0]["name"], d[0]["kind"], d[0]["key"]))
+        others = {
+            name: sorted(rows, key=lambda row: [row[column] for column in TABLES[name].sorted_by])
+            for name, rows in self.others.items()
+        }
         rows = {
             "images": self.images,
             "units": self.units,
@@ -111,7 +195,15 @@ class MadeKernel:
             "instances": instances,
             "call_sites": calls,
             "symbols": symbols,
-            **self.others,
+            "tracepoints": [{"id": number, **t} for number, (t, _) in enumerate(tracepoints)],
+            "tracepoint_fields": [
+                {"tracepoint": number, **row}
+                for number, (_, fields) in enumerate(tracepoints)
+                for row in fields
+            ],
+            "definitions": [definition for definition, _ in pool],
+            "members": [member for _, members in pool for member in members],
+            **others,
         }
         return {
             name: pa.Table.from_pylist(rows.get(name, []), schema=arrow_schema(table))
@@ -168,6 +260,53 @@ def kvm_kernel() -> MadeKernel:
     made.symbol("wake_up_process", wake_code, bind="STB_GLOBAL")
     made.symbol("wake_up_process.cold", wake_code, address=0xFFFFFFFF81000100)
     made.symbol("outer", outer_code)
+    return made
+
+
+def offering_kernel(number: int = 0) -> MadeKernel:
+    """Types, tracepoints, system calls, exports, sets and options; ``number`` changes some of them."""
+    made = MadeKernel()
+    vmlinux, kvm = made.image(), made.image("kvm")
+    pointer = "struct list_head *"
+    made.struct("list_head", (pointer, "next", 0, 8), (pointer, "prev", 8, 8))
+    made.type(
+        "struct",
+        "kvm",
+        [
+            {"type": "spinlock_t", "name": "mmu_lock", "bit_offset": 0, "byte_size": 4},
+            {"type": "union (anon)", "bit_offset": 64, "byte_size": 8},
+            {"type": "int", "name": "nested", "bit_offset": 64, "byte_size": 4, "depth": 1},
+            {"type": "struct (anon)", "name": "irqfds", "bit_offset": 128, "byte_size": 24},
+            {"type": "spinlock_t", "name": "lock", "bit_offset": 128, "byte_size": 4, "depth": 1},
+            {"type": "struct list_head", "name": "items", "bit_offset": 192, "byte_size": 16, "depth": 1},
+            {"type": "bool", "name": "flag", "bit_offset": 320 + number, "byte_size": 1, "bit_size": 1},
+        ],
+        image=kvm,
+        byte_size=48,
+    )
+    twice = [
+        made.struct("twin", ("int", "a", 0, 4), ("u64", "b", 8, 8), image=kvm),
+        made.struct("twin", ("char *", "a", 0, 8), image=kvm),
+    ]
+    made.use(twice[0], "struct", "user", image=kvm)
+    made.use(twice[1], "func", "use_twin", image=kvm)
+    made.type("typedef", "pid_t", type="__kernel_pid_t")
+    made.enum("pid_type", {"PIDTYPE_PID": 0, "PIDTYPE_TGID": 1, f"PIDTYPE_{number}": 2})
+    made.prototype("vfs_read", "ssize_t", ("struct file *", "file"), ("char *", "buf"), ("size_t", "count"))
+    made.prototype("printk", "int", ("const char *", "fmt"))
+    made.tracepoint("sched", "sched_switch", ("char", "prev_comm[16]", 8, 16), ("pid_t", "prev_pid", 24, 4))
+    made.tracepoint("kvm", "kvm_exit", ("u64", "reason", 8, 8), image=kvm)
+    made.tracepoint("other", "kvm_exit", ("int", "x", 8, 4), image=kvm)
+    made.tracepoint(None, "sched_bare")
+    made.add("syscalls", abi="64", number=4, name="stat", entry="__x64_sys_newstat")
+    made.add("syscalls", abi="32", number=106, name="stat", entry="__ia32_compat_sys_newstat")
+    made.add("syscalls", abi="64", number=0, name="read", entry="__x64_sys_read")
+    made.add("exports", name="kvm_get_kvm", image=kvm, gpl=True, namespace="KVM", crc=0xDEADBEEF)
+    made.add("exports", name="vfs_read", image=vmlinux, gpl=False)
+    made.btf_id("bpf_lsm_hooks", "bpf_lsm_file_open")
+    made.btf_id("task_kfuncs", "bpf_task_acquire", set_flags=1, flags=3, program_types="26")
+    made.add("config", name="CONFIG_BPF", value="y")
+    made.add("config", name="CONFIG_NUMBER", value=str(number))
     return made
 
 

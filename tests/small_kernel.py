@@ -47,3 +47,11 @@ def tables() -> dict[str, Any]:
 
     extraction = _core.extract_files(str(vmlinux()), [str(module())])
     return {**extraction.tables, "config": config_table([("CONFIG_BPF_SYSCALL", "y")])}
+
+
+def tables_with_types(number: int = 0) -> dict[str, Any]:
+    """The same with made types, some of which are other ones with another number."""
+    from made_kernel import offering_kernel
+
+    offers = offering_kernel(number).tables()
+    return {**tables(), **{name: offers[name] for name in ("types", "type_uses", "definitions", "members")}}

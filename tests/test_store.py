@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,19 +17,19 @@ import pyarrow as pa
 import pytest
 
 from full_disk import room_for
-from ksurf.dataset.lookup import functions_named
+from ksurf.dataset.lookup import functions_named, types_named
 from ksurf.dataset.manifest import Manifest
 from ksurf.dataset.parquet import SchemaMismatchError, read_streams
-from ksurf.dataset.schema import FORMAT_VERSION, TABLES
+from ksurf.dataset.schema import FORMAT_VERSION, POOLED, TABLES
 from ksurf.dataset.store import MANIFEST, Store
 from ksurf.errors import DatasetError, DiskFullError
-from small_kernel import identity, tables
+from small_kernel import identity, tables, tables_with_types
 
 WRITER = """
 import sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
-from small_kernel import identity, tables
+from small_kernel import identity, tables_with_types
 from ksurf.dataset.store import Store
 store = Store(Path(sys.argv[1]))
 print("ready", flush=True)
@@ -36,8 +37,20 @@ for number in range(int(sys.argv[2])):
     kernel = identity(f"6.{{number}}")
     with store.locked(kernel.id):
         if not store.has(kernel.id):
-            store.write(kernel, tables(), source={{"kind": "test"}})
+            store.write(kernel, tables_with_types(number % 5), source={{"kind": "test"}})
     print(kernel.id, flush=True)
+"""
+
+
+REMOVER = """
+import sys
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from ksurf.dataset.store import Store
+store = Store(Path(sys.argv[1]))
+print("ready", flush=True)
+for manifest in store.kernels():
+    store.remove(manifest.kernel.id)
 """
 
 
@@ -46,9 +59,15 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "dataset")
 
 
-def write(store: Store, version: str = "6.1") -> Manifest:
-    unreadable = [("broken", "lib/broken.ko", "truncated")]
-    return store.write(identity(version), tables(), source={"kind": "test"}, unreadable=unreadable)
+def write(store: Store, version: str = "6.1", number: int = 0) -> Manifest:
+    return store.write(
+        identity(version),
+        tables_with_types(number),
+        source={"kind": "test"},
+        unreadable=[("broken", "lib/broken.ko", "truncated")],
+        incomplete=[("half", "lib/half.ko", "types: truncated")],
+        banner="Linux version 6.1 (a@b) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP",
+    )
 
 
 def writer(store: Store, kernels: int) -> subprocess.Popen[str]:
@@ -59,11 +78,34 @@ def writer(store: Store, kernels: int) -> subprocess.Popen[str]:
     )
 
 
+def remover(store: Store) -> subprocess.Popen[str]:
+    code = REMOVER.format(paths=[str(Path(__file__).parent), *sys.path])
+    return subprocess.Popen([sys.executable, "-c", code, str(store.path)], stdout=subprocess.PIPE, text=True)
+
+
 def readable(store: Store) -> bool:
     """Every kernel that can be seen is whole."""
     kernels = [m.kernel for m in store.kernels()]
-    found = functions_named(["submit"], [(k, store.directory(k.id)) for k in kernels], chains=True)
-    return store.refused() == [] and all(rows.instances and rows.symbols for rows in found["submit"])
+    places = [(k, store.directory(k.id)) for k in kernels]
+    found = functions_named(["submit"], places, chains=True)
+    # A definition that is missing would be an error.
+    types = types_named(["kvm", "pid_type"], places, kinds=["struct", "enum"])
+    return (
+        store.refused() == []
+        and all(rows.instances and rows.symbols for rows in found["submit"])
+        and all(rows.types for of_name in types.values() for rows in of_name)
+        and sum(m.byte_size for m in store.kernels()) <= on_disk(store)
+    )
+
+
+def on_disk(store: Store) -> int:
+    """Bytes of all tables."""
+    return sum(file.stat().st_size for file in store.path.glob("**/*.parquet"))
+
+
+def segments(store: Store) -> list[str]:
+    pool = store.path / "definitions"
+    return sorted(path.name for path in pool.iterdir()) if pool.is_dir() else []
 
 
 def test_what_is_written_is_there(store: Store) -> None:
@@ -72,12 +114,12 @@ def test_what_is_written_is_there(store: Store) -> None:
     assert found == made
     assert store.has(made.kernel.id)
     assert found.unreadable[0].reason == "truncated"
-    assert found.byte_size == sum(f.stat().st_size for f in store.directory(made.kernel.id).glob("*.parquet"))
+    assert found.incomplete[0].image == "half"
+    assert found.byte_size == on_disk(store)
     for name, size in found.tables.items():
-        assert (
-            pa.parquet.read_metadata(store.directory(made.kernel.id) / f"{name}.parquet").num_rows
-            == size.rows
-        )
+        if name not in POOLED:
+            path = store.directory(made.kernel.id) / f"{name}.parquet"
+            assert pa.parquet.read_metadata(path).num_rows == size.rows
     assert list((store.path / "tmp").iterdir()) == []
 
 
@@ -121,10 +163,24 @@ def test_killed_at_any_moment(store: Store) -> None:
         process.wait()
         process.stdout.close()
         assert readable(store)
+    # Removals that are killed leave no less to see.
+    for _ in range(4):
+        process = remover(store)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(moments.uniform(0.0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert readable(store)
     before = {m.kernel.id for m in store.kernels()}
     write(store, "9.9")
     assert {m.kernel.id for m in store.kernels()} == before | {identity("9.9").id}
     assert list((store.path / "tmp").iterdir()) == []
+    for kernel_id in before:
+        store.remove(kernel_id)
+    assert readable(store)
+    assert sum(m.byte_size for m in store.kernels()) == on_disk(store)
 
 
 def test_writers_at_the_same_time(store: Store) -> None:
@@ -136,6 +192,7 @@ def test_writers_at_the_same_time(store: Store) -> None:
         assert len(printed.splitlines()) == 4
     assert len(store.kernels()) == 3
     assert readable(store)
+    assert sum(m.byte_size for m in store.kernels()) == on_disk(store)
 
 
 def changed(store: Store, kernel_id: str, change: Callable[[dict[str, object]], None]) -> None:
@@ -181,6 +238,7 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(store: Store) -> None:
         write(store, "6.2")
     assert [m.kernel for m in store.kernels()] == [made.kernel]
     assert list((store.path / "tmp").iterdir()) == []
+    assert segments(store) == [made.kernel.id]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -219,3 +277,89 @@ def test_the_process_that_waits_is_told(store: Store) -> None:
     with store.locked("a", on_wait=lambda: told.append(-1)):
         pass
     assert told == [7]
+
+
+def test_a_definition_lies_once_in_the_dataset(store: Store) -> None:
+    first, second, third = write(store, "6.1"), write(store, "6.2"), write(store, "6.3", number=1)
+    assert [s.name for s in first.segments] == [first.kernel.id]
+    assert [(s.name, s.own) for s in second.segments] == [(first.kernel.id, False)]
+    assert [(s.name, s.own) for s in third.segments] == [(first.kernel.id, False), (third.kernel.id, True)]
+    assert segments(store) == [first.kernel.id, third.kernel.id]
+    new = pa.parquet.read_table(store.path / "definitions" / third.kernel.id / "definitions.parquet")
+    assert new["name"].to_pylist() == ["kvm", "pid_type"]
+    assert sum(m.byte_size for m in store.kernels()) == on_disk(store)
+    assert readable(store)
+
+
+def test_a_segment_goes_with_the_last_kernel_that_needs_it(store: Store) -> None:
+    first, second = write(store, "6.1"), write(store, "6.2", number=1)
+    store.remove(first.kernel.id)
+    assert segments(store) == [first.kernel.id, second.kernel.id]
+    assert readable(store)
+    assert sum(m.byte_size for m in store.kernels()) == on_disk(store)
+    again = write(store, "6.1")
+    # What it brought is still there.
+    assert [s.name for s in again.segments] == [first.kernel.id]
+    assert sum(m.byte_size for m in store.kernels()) == on_disk(store)
+    store.remove(again.kernel.id)
+    other = write(store, "6.1", number=2)
+    assert [(s.name, s.own) for s in other.segments] == [
+        (first.kernel.id, False),
+        (f"{first.kernel.id}.2", True),
+    ]
+    for manifest in store.kernels():
+        store.remove(manifest.kernel.id)
+    assert segments(store) == []
+
+
+def test_a_writer_that_fails_takes_its_definitions_back(store: Store) -> None:
+    write(store)
+    with pytest.raises(DatasetError, match="already"):
+        write(store, number=1)
+    assert segments(store) == [identity("6.1").id]
+    assert list((store.path / "tmp").iterdir()) == []
+
+
+def test_segments_without_a_kernel_are_used_or_removed(store: Store) -> None:
+    first = write(store, "6.1")
+    # As if the writer had been killed between the two.
+    shutil.rmtree(store.directory(first.kernel.id))
+    second = write(store, "6.2")
+    assert [s.name for s in second.segments] == [first.kernel.id]
+    assert sum(m.byte_size for m in store.kernels()) == on_disk(store)
+    third = write(store, "6.3", number=1)
+    shutil.rmtree(store.directory(third.kernel.id))
+    store.remove(write(store, "6.4").kernel.id)
+    assert segments(store) == [first.kernel.id]
+
+
+def test_a_damaged_segment_is_named_and_not_used(store: Store) -> None:
+    first = write(store, "6.1")
+    path = store.path / "definitions" / first.kernel.id / "members.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DatasetError, match=r"members\.parquet"):
+        readable(store)
+    second = write(store, "6.2")
+    assert [s.name for s in second.segments] == [second.kernel.id]
+    store.remove(first.kernel.id)
+    assert readable(store)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"segments": [{}]}'])
+def test_what_a_damaged_manifest_may_need_stays(store: Store, text: str) -> None:
+    first, second = write(store, "6.1"), write(store, "6.2", number=1)
+    (store.directory(first.kernel.id) / MANIFEST).write_text(text)
+    store.remove(second.kernel.id)
+    assert segments(store) == [first.kernel.id, second.kernel.id]
+
+
+def test_members_stand_in_the_order_of_their_definitions(store: Store) -> None:
+    broken = {table: pa.table(stream) for table, stream in tables_with_types().items()}
+    broken["members"] = broken["members"].take(list(range(broken["members"].num_rows))[::-1])
+    with pytest.raises(SchemaMismatchError, match="order of the definitions"):
+        store.write(identity(), broken, source={})
+    broken["members"] = broken["members"].slice(0, 0)
+    broken["definitions"] = broken["definitions"].slice(1)
+    with pytest.raises(SchemaMismatchError, match="does not have"):
+        store.write(identity(), broken, source={})
+    assert segments(store) == []

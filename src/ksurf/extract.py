@@ -74,6 +74,8 @@ def build(
             {**extraction.tables, "config": config_table(config.options if config else [])},
             source={**_facts(source), "config": config.facts if config else None},
             unreadable=extraction.unreadable,
+            incomplete=extraction.incomplete,
+            banner=extraction.banner,
         )
     return Built(kernel, manifest, time.monotonic() - started)
 

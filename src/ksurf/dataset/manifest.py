@@ -10,7 +10,7 @@ from typing import Any
 
 from ksurf.kernel import Kernel
 
-__all__ = ["ImageCounts", "Manifest", "TableSize", "UnreadableImage"]
+__all__ = ["ImageCounts", "Manifest", "Segment", "TableSize", "UnreadableImage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,18 @@ class ImageCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of the pool of definitions that a kernel needs."""
+
+    name: str
+    bytes: int
+    own: bool
+    """Its size counts for this kernel, which brought it, or is the first that still needs it."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableImage:
-    """An image that is not in the tables, and why."""
+    """An image that is not in the tables, or only in part, and why."""
 
     image: str
     path: str
@@ -49,16 +59,23 @@ class Manifest:
     source: Mapping[str, Any]
     """What the kernel was read from: its ``kind``, and for a package ``file``, ``sha256`` and more."""
     tables: Mapping[str, TableSize]
+    """The kernel's rows of each table; definitions and members count no bytes, those are the segments'."""
+    segments: tuple[Segment, ...]
     images: tuple[ImageCounts, ...]
     unreadable: tuple[UnreadableImage, ...]
+    incomplete: tuple[UnreadableImage, ...]
+    """Images of which a part, named in the reason, is not in the tables."""
+    banner: str | None
+    """The kernel's ``linux_banner``, where the image tells it."""
     created: datetime
     tool_version: str
     format_version: int
 
     @property
     def byte_size(self) -> int:
-        """Bytes of all tables together."""
-        return sum(size.bytes for size in self.tables.values())
+        """Bytes of all tables together; the sum over a dataset's kernels is the dataset's size."""
+        own = sum(segment.bytes for segment in self.segments if segment.own)
+        return own + sum(size.bytes for size in self.tables.values())
 
     def to_json(self) -> str:
         """The manifest as it lies on disk."""
@@ -68,8 +85,11 @@ class Manifest:
             "created": self.created.isoformat(),
             "kernel": {"id": self.kernel.id, **asdict(self.kernel)},
             "source": dict(self.source),
+            "banner": self.banner,
             "tables": {name: asdict(size) for name, size in self.tables.items()},
+            "segments": [asdict(segment) for segment in self.segments],
             "unreadable": [asdict(image) for image in self.unreadable],
+            "incomplete": [asdict(image) for image in self.incomplete],
             "images": [asdict(image) for image in self.images],
         }
         return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -89,8 +109,11 @@ class Manifest:
             kernel=kernel,
             source=document["source"],
             tables={name: TableSize(**size) for name, size in document["tables"].items()},
+            segments=tuple(Segment(**segment) for segment in document["segments"]),
             images=tuple(ImageCounts(**image) for image in document["images"]),
             unreadable=tuple(UnreadableImage(**image) for image in document["unreadable"]),
+            incomplete=tuple(UnreadableImage(**image) for image in document["incomplete"]),
+            banner=document["banner"],
             created=datetime.fromisoformat(document["created"]),
             tool_version=document["tool_version"],
             format_version=document["format_version"],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ksurf.dataset.schema import FORMAT_VERSION, TABLES, Column, Table, arrow_schema
 
-__all__ = ["SchemaMismatchError", "read_streams", "write_table"]
+__all__ = ["SchemaMismatchError", "read_streams", "write_groups", "write_table"]
 
 
 class SchemaMismatchError(ValueError):
@@ -35,6 +35,8 @@ def read_streams(streams: Mapping[str, Any]) -> dict[str, Any]:
             _check_column(taken, table, column)
         if table.sorted_by:
             _check_order(taken[name][table.sorted_by[0]], f"{name}.{table.sorted_by[0]}")
+    for name in ("types", "type_uses", "members"):
+        _check_keys(taken[name]["definition"], taken["definitions"]["key"], f"{name}.definition")
     return taken
 
 
@@ -83,22 +85,37 @@ def _check_order(values: Any, name: str) -> None:
         raise SchemaMismatchError(f"{name}: rows are not in its order")
 
 
+def _check_keys(values: Any, keys: Any, name: str) -> None:
+    import pyarrow.compute as pc
+
+    if pc.all(pc.is_in(values, value_set=keys.combine_chunks())).as_py() is False:
+        raise SchemaMismatchError(f"{name}: points to a key that definitions does not have")
+
+
 def write_table(data: Any, table: Table, path: Path | IO[bytes]) -> None:
     """Write one checked table to ``path``, which may be an open file."""
+    size = table.rows_per_group
+    write_groups([data.slice(start, size) for start in range(0, data.num_rows, size)], table, path)
+
+
+def write_groups(groups: Sequence[Any], table: Table, path: Path | IO[bytes]) -> None:
+    """Write checked rows of one table, each part of them as a row group; a part may be empty."""
     import pyarrow.parquet as pq
 
     coded = {c.name: c.encoding for c in table.columns if c.encoding not in ("PLAIN", "DICTIONARY")}
-    pq.write_table(
-        data.replace_schema_metadata({"ksurf.format_version": str(FORMAT_VERSION)}),
+    metadata = {"ksurf.format_version": str(FORMAT_VERSION)}
+    with pq.ParquetWriter(
         path,
-        row_group_size=table.rows_per_group,
+        arrow_schema(table).with_metadata(metadata),
         compression="zstd",
         compression_level={c.name: c.level for c in table.columns},
         use_dictionary=[c.name for c in table.columns if c.encoding == "DICTIONARY"],
         column_encoding=coded or None,
         write_statistics=True,
         **_page_options(),
-    )
+    ) as writer:
+        for group in groups:
+            writer.write_table(group.replace_schema_metadata(metadata), row_group_size=max(1, group.num_rows))
 
 
 @functools.cache

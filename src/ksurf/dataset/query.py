@@ -7,12 +7,13 @@ network, no extension, and a statement cannot change that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ksurf.dataset.manifest import Manifest
-from ksurf.dataset.schema import TABLES
+from ksurf.dataset.pool import SEGMENTS
+from ksurf.dataset.schema import POOLED, TABLES
 from ksurf.errors import DatasetError, InputError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ VIEWS: dict[str, str] = {
     "symbols": "one row per function symbol, with function and image by name",
     "types": "one row per type, prototype or variable of an image, with the image by name",
     "type_uses": "one row per mention of a type of an ambiguous name, with the image by name",
-    "definitions": "one row per definition",
-    "members": "one row per field, parameter or enumerator, with its definition's kind and name",
+    "definitions": "one row per definition that a kernel has; without the column kernel",
+    "members": "one row per field, parameter or enumerator, with its definition; without the column kernel",
     "tracepoints": "one row per trace event or bare tracepoint, with the image by name",
     "tracepoint_fields": "one row per field of a trace event, with system and name of the event",
     "syscalls": "one row per system call",
@@ -88,10 +89,6 @@ _DEFINITIONS = {
     "type_uses": """
         SELECT {kernel} AS kernel, i.name AS image, u.name, u.definition, u.user_kind, u.user
         FROM {type_uses} u JOIN {images} i ON i.id = u.image""",
-    "definitions": "SELECT {kernel} AS kernel, * FROM {definitions}",
-    "members": """
-        SELECT {kernel} AS kernel, d.kind, d.name AS definition_name, m.*
-        FROM {members} m JOIN {definitions} d ON d.key = m.definition""",
     "tracepoints": """
         SELECT {kernel} AS kernel, i.name AS image, t.system, t.name, t.class, t.tracepoint,
                t.print_format, t.id
@@ -109,6 +106,14 @@ _DEFINITIONS = {
                b.program_types
         FROM {btf_ids} b JOIN {images} i ON i.id = b.image""",
     "config": "SELECT {kernel} AS kernel, * FROM {config}",
+}
+
+# The same for what is no kernel's own.
+_POOL_DEFINITIONS = {
+    "definitions": "SELECT * FROM {definitions}",
+    "members": """
+        SELECT d.kind, d.name AS definition_name, m.*
+        FROM {members} m JOIN {definitions} d ON d.key = m.definition""",
 }
 
 _TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "int64": "BIGINT", "uint64": "UBIGINT", "string": "VARCHAR"}
@@ -137,19 +142,26 @@ def connect(store: Store, manifests: Sequence[Manifest] | None = None) -> duckdb
     connection.register("_kernels", _kernels(chosen))
     connection.execute("CREATE TABLE kernels AS SELECT * FROM _kernels")
     connection.unregister("_kernels")
-    root = store.path.resolve() / "kernels"
-    sources = [_sources(m.kernel.id, store.directory(m.kernel.id).resolve()) for m in chosen]
+    root = store.path.resolve()
+    sources = [_sources(m.kernel.id, root / "kernels" / store.directory(m.kernel.id).name) for m in chosen]
     sources = sources or [_no_sources()]
+    pool = _pool_sources(root / SEGMENTS, {segment.name for m in chosen for segment in m.segments})
     for table in TABLES.values():
         columns = ", ".join(_quoted(c.name) for c in table.columns)
-        definition = f"SELECT {{kernel}} AS kernel, {columns} FROM {{{table.name}}}"
-        connection.execute(_view(f"raw_{table.name}", definition, sources))
+        if table.name in POOLED:
+            connection.execute(_view(f"raw_{table.name}", f"SELECT {columns} FROM {{{table.name}}}", [pool]))
+        else:
+            definition = f"SELECT {{kernel}} AS kernel, {columns} FROM {{{table.name}}}"
+            connection.execute(_view(f"raw_{table.name}", definition, sources))
     for name, definition in _DEFINITIONS.items():
         connection.execute(_view(name, definition, sources))
+    for name, definition in _POOL_DEFINITIONS.items():
+        connection.execute(_view(name, definition, [pool]))
     # What does not fit into memory fails; it must not fill a disk.
     connection.execute("SET temp_directory = ''")
     # From here on only the dataset's own files can be opened, and no statement can undo it.
-    connection.execute("SET allowed_directories = [$root]", {"root": f"{root}/"})
+    folders = {"kernels": f"{root}/kernels/", "pool": f"{root}/{SEGMENTS}/"}
+    connection.execute("SET allowed_directories = [$kernels, $pool]", folders)
     connection.execute("SET enable_external_access = false")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET lock_configuration = true")
@@ -193,13 +205,24 @@ def _only_a_question(statements: Sequence[duckdb.Statement]) -> None:
 
 def _sources(kernel_id: str, directory: Path) -> dict[str, str]:
     """What a definition's names stand for, for one kernel."""
-    files = {name: _literal(f"{directory}/{name}.parquet") for name in TABLES}
+    files = {name: _literal(f"{directory}/{name}.parquet") for name in TABLES if name not in POOLED}
     relations = {name: f"read_parquet({file}, hive_partitioning = false)" for name, file in files.items()}
     # The order of the code, which the rows of this table stand in.
     relations["call_sites"] = (
         f"read_parquet({files['call_sites']}, hive_partitioning = false, file_row_number = true)"
     )
     return {"kernel": _literal(kernel_id), **relations}
+
+
+def _pool_sources(pool: Path, segments: Iterable[str]) -> dict[str, str]:
+    """What a definition's names stand for, for these segments of the pool."""
+    relations = {}
+    for table in POOLED:
+        files = ", ".join(_literal(f"{pool}/{segment}/{table}.parquet") for segment in sorted(segments))
+        relations[table] = (
+            f"read_parquet([{files}], hive_partitioning = false)" if files else _no_sources()[table]
+        )
+    return relations
 
 
 def _no_sources() -> dict[str, str]:

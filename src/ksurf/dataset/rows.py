@@ -9,6 +9,7 @@ from ksurf.kernel import Kernel
 __all__ = [
     "BtfId",
     "CallSite",
+    "ConfigOption",
     "Definition",
     "Export",
     "Frame",
@@ -233,3 +234,11 @@ class BtfId:
     name: str
     flags: int | None
     program_types: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigOption:
+    """A row of ``config``."""
+
+    name: str
+    value: str

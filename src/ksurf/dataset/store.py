@@ -2,6 +2,8 @@
 
 A kernel is written below ``tmp/``, forced to disk, and renamed to ``kernels/kernel=<id>/``. A reader sees
 only the latter. What a killed writer left below ``tmp/`` goes with the next one, which knows it by its lock.
+Definitions that no other kernel has go the same way into the pool (:mod:`ksurf.dataset.pool`), before the
+kernel itself and under one lock, so that a kernel that can be seen has all of its definitions.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import ksurf
 from ksurf.dataset.lock import FileLock
-from ksurf.dataset.manifest import ImageCounts, Manifest, TableSize, UnreadableImage
-from ksurf.dataset.schema import FORMAT_VERSION, TABLES
+from ksurf.dataset.manifest import ImageCounts, Manifest, Segment, TableSize, UnreadableImage
+from ksurf.dataset.pool import SEGMENTS, look_up, needed_segments, write_segment
+from ksurf.dataset.schema import FORMAT_VERSION, POOLED, TABLES
 from ksurf.errors import DatasetError, DiskFullError, is_full
 from ksurf.kernel import Kernel
 
@@ -82,7 +86,7 @@ class Store:
         found = [self._load(directory) for directory in self._directories()]
         usable = [kernel for kernel in found if isinstance(kernel, Manifest)]
         usable.sort(key=lambda manifest: manifest.kernel)
-        return usable, [kernel for kernel in found if isinstance(kernel, RefusedKernel)]
+        return _counted_once(usable), [kernel for kernel in found if isinstance(kernel, RefusedKernel)]
 
     def write(
         self,
@@ -91,11 +95,13 @@ class Store:
         *,
         source: Mapping[str, Any],
         unreadable: Iterable[tuple[str, str, str]] = (),
+        incomplete: Iterable[tuple[str, str, str]] = (),
+        banner: str | None = None,
     ) -> Manifest:
         """Put a kernel into the dataset, whole or not at all.
 
         ``tables`` maps the names of :data:`~ksurf.dataset.schema.TABLES` to objects with
-        ``__arrow_c_stream__``; ``unreadable`` lists image, path and reason. Raises
+        ``__arrow_c_stream__``; ``unreadable`` and ``incomplete`` list image, path and reason. Raises
         :class:`~ksurf.errors.DatasetError` if the kernel is there already or cannot be written.
         """
         from ksurf.dataset.parquet import read_streams
@@ -104,27 +110,35 @@ class Store:
             data = read_streams(tables)
             with self._workspace(kernel.id) as workspace:
                 sizes = _write_tables(data, workspace)
-                manifest = Manifest(
-                    kernel=kernel,
-                    source=source,
-                    tables=sizes,
-                    images=_count_images(data),
-                    unreadable=tuple(UnreadableImage(*image) for image in unreadable),
-                    created=datetime.now(UTC).replace(microsecond=0),
-                    tool_version=ksurf.__version__,
-                    format_version=FORMAT_VERSION,
-                )
-                (workspace / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
                 for file in workspace.iterdir():
                     _sync(file)
-                _sync(workspace)
-                self._publish(workspace, kernel.id)
+                with self._pool_locked(), self._pooled(kernel.id, data) as segments:
+                    manifest = Manifest(
+                        kernel=kernel,
+                        source=source,
+                        tables=sizes,
+                        segments=segments,
+                        images=_count_images(data),
+                        unreadable=tuple(UnreadableImage(*image) for image in unreadable),
+                        incomplete=tuple(UnreadableImage(*image) for image in incomplete),
+                        banner=banner,
+                        created=datetime.now(UTC).replace(microsecond=0),
+                        tool_version=ksurf.__version__,
+                        format_version=FORMAT_VERSION,
+                    )
+                    (workspace / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+                    _sync(workspace / MANIFEST)
+                    _sync(workspace)
+                    self._publish(workspace, self.directory(kernel.id))
         except OSError as error:
             raise _cannot_write(self.path, error) from error
         return manifest
 
     def remove(self, kernel_id: str) -> None:
-        """Take a kernel out of the dataset; raises :class:`~ksurf.errors.DatasetError` if it is not there."""
+        """Take a kernel out of the dataset, and the segments of the pool that only it needed.
+
+        Raises :class:`~ksurf.errors.DatasetError` if it is not there.
+        """
         directory = self.directory(kernel_id)
         if not directory.is_dir():
             raise DatasetError(f"{self.path}: there is no kernel {kernel_id}")
@@ -133,8 +147,55 @@ class Store:
                 # Renamed first: a half-removed kernel must not be seen.
                 directory.rename(workspace / "removed")
                 _sync(directory.parent)
+            self._drop_segments()
         except OSError as error:
             raise _cannot_write(self.path, error) from error
+
+    @contextmanager
+    def _pooled(self, kernel_id: str, data: Mapping[str, Any]) -> Iterator[tuple[Segment, ...]]:
+        """Bring a kernel's definitions into the pool, and take them back if the rest of it fails."""
+        pool = self.path / SEGMENTS
+        known = look_up(pool, data["definitions"]["key"])
+        segments = [Segment(name, _byte_size(pool / name), own=False) for name in known.segments]
+        if not len(known.new):
+            yield tuple(segments)
+            return
+        with self._workspace(f"{kernel_id}.{SEGMENTS}") as workspace:
+            size = write_segment(data["definitions"], data["members"], known.new, workspace)
+            for file in workspace.iterdir():
+                _sync(file)
+            _sync(workspace)
+            place = next(path for path in _places(pool / kernel_id) if not path.exists())
+            self._publish(workspace, place)
+            try:
+                yield (*segments, Segment(place.name, size, own=True))
+            except BaseException:
+                place.rename(workspace)
+                raise
+
+    def _drop_segments(self) -> None:
+        """Remove the segments that no kernel needs, unless a kernel is there of which that cannot be told."""
+        pool = self.path / SEGMENTS
+        with self._pool_locked(), self._workspace(SEGMENTS) as workspace:
+            needed = set()
+            for directory in self._directories():
+                try:
+                    needed.update(needed_segments((directory / MANIFEST).read_bytes()))
+                except FileNotFoundError:
+                    if directory.exists():
+                        return
+                except ValueError:
+                    return
+            for segment in sorted(pool.iterdir()) if pool.is_dir() else ():
+                if segment.name not in needed:
+                    segment.rename(workspace / segment.name)
+                    _sync(pool)
+
+    @contextmanager
+    def _pool_locked(self) -> Iterator[None]:
+        """Keep others from publishing kernels and from removing segments; taken after a kernel's lock."""
+        with FileLock(self.path / "locks" / f"{SEGMENTS}.lock"):
+            yield
 
     def _directories(self) -> list[Path]:
         try:
@@ -190,17 +251,42 @@ class Store:
                 with lock:
                     shutil.rmtree(workspace, ignore_errors=True)
 
-    def _publish(self, workspace: Path, kernel_id: str) -> None:
-        directory = self.directory(kernel_id)
+    def _publish(self, workspace: Path, directory: Path) -> None:
         directory.parent.mkdir(exist_ok=True)
         try:
             workspace.rename(directory)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                kernel_id = directory.name.removeprefix(_PREFIX)
                 hint = f"ksurf rm {kernel_id} removes it"
                 raise DatasetError(f"{kernel_id} is in the dataset {self.path} already", hint) from error
             raise
         _sync(directory.parent)
+
+
+def _places(path: Path) -> Iterator[Path]:
+    """Names for a segment: the kernel that brings it may have been here before."""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.name}.{number}")
+
+
+def _byte_size(segment: Path) -> int:
+    return sum((segment / f"{table}.parquet").stat().st_size for table in POOLED)
+
+
+def _counted_once(manifests: list[Manifest]) -> list[Manifest]:
+    """Let each segment count for one kernel, also when the one that brought it is gone."""
+    counted = {segment.name for m in manifests for segment in m.segments if segment.own}
+    result = []
+    for manifest in manifests:
+        orphans = {segment.name for segment in manifest.segments} - counted
+        if orphans:
+            counted |= orphans
+            segments = tuple(replace(s, own=s.own or s.name in orphans) for s in manifest.segments)
+            manifest = replace(manifest, segments=segments)
+        result.append(manifest)
+    return result
 
 
 def _lock_of(workspace: Path) -> Path:
@@ -208,17 +294,21 @@ def _lock_of(workspace: Path) -> Path:
 
 
 def _write_tables(data: Mapping[str, Any], directory: Path) -> dict[str, TableSize]:
-    """Write all tables at once, the largest first."""
+    """Write all tables that are the kernel's own at once, the largest first."""
     from concurrent.futures import ThreadPoolExecutor
 
     from ksurf.dataset.parquet import write_table
 
-    largest_first = sorted(TABLES.values(), key=lambda table: -data[table.name].nbytes)
+    own = [table for table in TABLES.values() if table.name not in POOLED]
+    largest_first = sorted(own, key=lambda table: -data[table.name].nbytes)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         files = {table.name: directory / f"{table.name}.parquet" for table in largest_first}
         for written in [pool.submit(write_table, data[t.name], t, files[t.name]) for t in largest_first]:
             written.result()
-    return {name: TableSize(data[name].num_rows, files[name].stat().st_size) for name in TABLES}
+    return {
+        name: TableSize(data[name].num_rows, files[name].stat().st_size if name in files else 0)
+        for name in TABLES
+    }
 
 
 def _count_images(data: Mapping[str, Any]) -> tuple[ImageCounts, ...]:

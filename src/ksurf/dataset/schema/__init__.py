@@ -17,10 +17,13 @@ from ksurf.dataset.schema.types import DEFINITIONS, MEMBERS, TYPE_USES, TYPES
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["FORMAT_VERSION", "TABLES", "Column", "Table", "arrow_schema"]
+__all__ = ["FORMAT_VERSION", "POOLED", "TABLES", "Column", "Table", "arrow_schema"]
 
 FORMAT_VERSION = 2
 """Version of the files on disk. A reader refuses a kernel whose manifest says another one."""
+
+POOLED = ("definitions", "members")
+"""The tables that lie once in a dataset, not in each kernel's folder: :mod:`ksurf.dataset.pool`."""
 
 TABLES: dict[str, Table] = {
     table.name: table

@@ -1,0 +1,43 @@
+"""Point look-ups: the rows about a few names, from many kernels, in a fraction of a second.
+
+Arrow reads what is needed and nothing else: row groups are chosen by their statistics, columns by name, and
+rows by their number, since ids are row numbers. DuckDB does as well on large questions
+(:mod:`ksurf.dataset.query`), and takes longer to start.
+
+Kernels are given with their directories, and what is found comes in their order.
+"""
+
+from ksurf.dataset.lookup.functions import function_names, functions_named
+from ksurf.dataset.lookup.offers import (
+    btf_id_names,
+    btf_ids,
+    config_named,
+    config_names,
+    export_names,
+    exports_named,
+    syscall_names,
+    syscalls_named,
+    tracepoint_names,
+    tracepoints_named,
+)
+from ksurf.dataset.lookup.types import definitions_of, type_names, types_named
+from ksurf.dataset.lookup.whole import read_tables
+
+__all__ = [
+    "btf_id_names",
+    "btf_ids",
+    "config_named",
+    "config_names",
+    "definitions_of",
+    "export_names",
+    "exports_named",
+    "function_names",
+    "functions_named",
+    "read_tables",
+    "syscall_names",
+    "syscalls_named",
+    "tracepoint_names",
+    "tracepoints_named",
+    "type_names",
+    "types_named",
+]

@@ -1,0 +1,157 @@
+"""Look-ups of tracepoints, system calls, exports, sets of BTF ids, and options of the configuration."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ksurf.dataset.lookup.table import Directory, in_parallel, names_of, rows_of, stored_columns
+from ksurf.dataset.rows import BtfId, ConfigOption, Export, Syscall, Tracepoint, TracepointField
+from ksurf.kernel import Kernel
+
+__all__ = [
+    "btf_id_names",
+    "btf_ids",
+    "config_named",
+    "config_names",
+    "export_names",
+    "exports_named",
+    "syscall_names",
+    "syscalls_named",
+    "tracepoint_names",
+    "tracepoints_named",
+]
+
+_Row = TypeVar("_Row")
+_Kernels = Sequence[tuple[Kernel, Path]]
+
+
+def tracepoints_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tuple[Tracepoint, ...]]]:
+    """The events and bare tracepoints of each name, ``sched_switch`` or ``sched:sched_switch``."""
+
+    def read(directory: Path) -> list[Tracepoint]:
+        return _tracepoints(directory, {name.rpartition(":")[2] for name in names})
+
+    def is_named(row: Tracepoint, name: str) -> bool:
+        return name in {row.name, f"{row.system}:{row.name}"}
+
+    return _by_name(names, kernels, read, is_named)
+
+
+def syscalls_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tuple[Syscall, ...]]]:
+    """The system calls of each name, in all tables."""
+    return _by_name(
+        names,
+        kernels,
+        lambda directory: [Syscall(**row) for row in _where(directory, "syscalls", names)],
+        lambda row, name: row.name == name,
+    )
+
+
+def exports_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tuple[Export, ...]]]:
+    """The exported symbols of each name."""
+    return _by_name(
+        names,
+        kernels,
+        lambda directory: [Export(**row) for row in _where(directory, "exports", names)],
+        lambda row, name: row.name == name,
+    )
+
+
+def config_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tuple[ConfigOption, ...]]]:
+    """The options of each name, ``CONFIG_BPF`` or ``BPF``; none where a configuration lacks it."""
+    full = [name if name.startswith("CONFIG_") else f"CONFIG_{name}" for name in names]
+    found = _by_name(
+        full,
+        kernels,
+        lambda directory: [ConfigOption(**row) for row in _where(directory, "config", full)],
+        lambda row, name: row.name == name,
+    )
+    return {name: found[option] for name, option in zip(names, full, strict=True)}
+
+
+def btf_ids(
+    kernels: _Kernels, *, sets: Collection[str] | None = None, names: Collection[str] | None = None
+) -> list[tuple[BtfId, ...]]:
+    """The entries of these sets, or of all, that have one of these names, or any: of each kernel."""
+
+    def read(kernel: tuple[Kernel, Path]) -> tuple[BtfId, ...]:
+        column, values = ("name", names) if sets is None else ("set", sets)
+        rows = _where(kernel[1], "btf_ids", values, column)
+        return tuple(BtfId(**row) for row in rows if names is None or row["name"] in names)
+
+    return in_parallel(read, kernels)
+
+
+def tracepoint_names(kernels: _Kernels) -> set[str]:
+    """Every name of an event, with its system, and of a bare tracepoint."""
+
+    def read(kernel: tuple[Kernel, Path]) -> list[str]:
+        table = Directory(kernel[1]).table("tracepoints").read(["system", "name"])
+        pairs = zip(table["system"].to_pylist(), table["name"].to_pylist(), strict=True)
+        return [name if system is None else f"{system}:{name}" for system, name in pairs]
+
+    return {name for names in in_parallel(read, kernels) for name in names}
+
+
+def syscall_names(kernels: _Kernels) -> set[str]:
+    """Every name of a system call."""
+    return names_of(kernels, "syscalls", "name")
+
+
+def export_names(kernels: _Kernels) -> set[str]:
+    """Every name of an exported symbol."""
+    return names_of(kernels, "exports", "name")
+
+
+def btf_id_names(kernels: _Kernels) -> set[str]:
+    """Every name in a set of BTF ids."""
+    return names_of(kernels, "btf_ids", "name")
+
+
+def config_names(kernels: _Kernels) -> set[str]:
+    """Every name of an option."""
+    return names_of(kernels, "config", "name")
+
+
+def _by_name(
+    names: Sequence[str],
+    kernels: _Kernels,
+    read: Callable[[Path], list[_Row]],
+    is_named: Callable[[_Row, str], bool],
+) -> dict[str, list[tuple[_Row, ...]]]:
+    """What ``read`` finds in each kernel's directory, by name and kernel."""
+    found = in_parallel(lambda kernel: read(kernel[1]), kernels)
+    return {name: [tuple(row for row in rows if is_named(row, name)) for rows in found] for name in names}
+
+
+def _where(
+    directory: Path, table: str, values: Collection[str] | None, column: str = "name"
+) -> list[dict[str, Any]]:
+    """The rows of a table that have one of the values, or all; images by name."""
+    tables = Directory(directory)
+    columns = stored_columns(table)
+    file = tables.table(table)
+    rows = rows_of(file.read(columns) if values is None else file.where(column, set(values), columns)[1])
+    if "image" in columns:
+        for row in rows:
+            row["image"] = tables.images[row["image"]][0]
+    return rows
+
+
+def _tracepoints(directory: Path, names: Collection[str]) -> list[Tracepoint]:
+    rows = _where(directory, "tracepoints", names)
+    fields = defaultdict(list)
+    if rows:
+        _, found = (
+            Directory(directory)
+            .table("tracepoint_fields")
+            .where("tracepoint", {row["id"] for row in rows}, stored_columns("tracepoint_fields"))
+        )
+        for field in rows_of(found):
+            tracepoint = field.pop("tracepoint")
+            del field["position"]
+            fields[tracepoint].append(TracepointField(**field))
+    return [Tracepoint(class_=row.pop("class"), fields=tuple(fields[row.pop("id")]), **row) for row in rows]

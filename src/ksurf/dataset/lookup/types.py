@@ -1,0 +1,154 @@
+"""Look-ups of types, function prototypes and variables, with their definitions from the pool."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ksurf.dataset.lookup.table import (
+    Directory,
+    TableFile,
+    in_parallel,
+    rows_of,
+    stored_columns,
+    values_of,
+)
+from ksurf.dataset.pool import segments_of
+from ksurf.dataset.rows import Definition, Member, TypeRow, TypeRows, TypeUse
+from ksurf.errors import DatasetError
+from ksurf.kernel import Kernel
+
+__all__ = ["definitions_of", "type_names", "types_named"]
+
+
+def types_named(
+    names: Sequence[str], kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]
+) -> dict[str, list[TypeRows]]:
+    """The definitions of each name that are of one of the kinds, on each kernel, and where each is used."""
+    found = in_parallel(lambda kernel: _named(names, kernel[1], kinds), kernels)
+    keys = {row["definition"] for types, _ in found for row in types}
+    wanted = set(names)
+    definitions = _from_pool(keys, kernels, lambda segment: segment.definitions.overlapping("name", wanted))
+    result: dict[str, list[TypeRows]] = {name: [] for name in names}
+    for (kernel, _), (types, uses) in zip(kernels, found, strict=True):
+        types_of, uses_of = defaultdict(list), defaultdict(list)
+        for row in types:
+            definition = definitions[row["definition"]]
+            types_of[row["name"]].append(TypeRow(row["image"], row["evidence"], definition))
+        for row in uses:
+            uses_of[row.pop("name")].append(TypeUse(**row))
+        for name in result:
+            result[name].append(TypeRows(kernel, name, tuple(types_of[name]), tuple(uses_of[name])))
+    return result
+
+
+def type_names(kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]) -> set[str]:
+    """Every name of a type of one of the kinds on the kernels."""
+    found = in_parallel(lambda kernel: _names(kernel[1], kinds), kernels)
+    return {name for names in found for name in names}
+
+
+def definitions_of(keys: Iterable[int], kernels: Sequence[tuple[Kernel, Path]]) -> dict[int, Definition]:
+    """The definitions behind keys that occur on these kernels."""
+    return _from_pool(set(keys), kernels, None)
+
+
+def _named(
+    names: Sequence[str], directory: Path, kinds: Collection[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of ``types`` and of ``type_uses``, with images by name."""
+    tables = Directory(directory)
+    _, found = tables.table("types").where("name", set(names), stored_columns("types"))
+    types = [row for row in rows_of(found) if row["kind"] in kinds]
+    if not types:
+        return [], []
+    keys = {row["definition"] for row in types}
+    _, found = tables.table("type_uses").where("name", set(names), stored_columns("type_uses"))
+    uses = [row for row in rows_of(found) if row["definition"] in keys]
+    for row in (*types, *uses):
+        row["image"] = tables.images[row["image"]][0]
+    return types, uses
+
+
+def _names(directory: Path, kinds: Collection[str]) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = Directory(directory).table("types").read(["name", "kind"])
+    names: list[str] = (
+        table.filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds))))["name"].unique().to_pylist()
+    )
+    return names
+
+
+class _Segment:
+    """One segment of the pool: the row groups of its two files hold the same definitions."""
+
+    def __init__(self, directory: Path) -> None:
+        self.definitions = TableFile(directory / "definitions.parquet")
+        self._members = TableFile(directory / "members.parquet")
+
+    def read(self, keys: Any, groups: Sequence[int]) -> dict[int, Definition]:
+        """The definitions of these keys (an Arrow array) that are in these row groups."""
+        import pyarrow.compute as pc
+
+        found: dict[int, Definition] = {}
+        for group in groups:
+            mask = pc.is_in(self.definitions.read(["key"], [group])["key"], value_set=keys)
+            if not pc.any(mask).as_py():
+                continue
+            definitions = self.definitions.read(stored_columns("definitions"), [group]).filter(mask)
+            members = self._members_of(definitions["key"], group)
+            for row in rows_of(definitions):
+                found[row["key"]] = Definition(members=members.get(row["key"], ()), **row)
+        return found
+
+    def _members_of(self, keys: Any, group: int) -> dict[int, tuple[Member, ...]]:
+        import pyarrow.compute as pc
+
+        if group >= len(self._members.groups):
+            return {}
+        key = self._members.read(["definition"], [group])["definition"]
+        mask = pc.equal(key, keys[0]) if len(keys) == 1 else pc.is_in(key, value_set=keys.combine_chunks())
+        columns = [name for name in stored_columns("members") if name not in {"definition", "position"}]
+        rows = self._members.read(columns, [group]).filter(mask)
+        made = list(map(Member, *(values_of(rows[column]) for column in columns)))
+        members = {}
+        start = 0
+        runs = pc.run_end_encode(key.filter(mask).combine_chunks())
+        for owner, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            members[owner] = tuple(made[start:end])
+            start = end
+        return members
+
+
+def _from_pool(
+    keys: set[int],
+    kernels: Sequence[tuple[Kernel, Path]],
+    narrowed: Callable[[_Segment], list[int]] | None,
+) -> dict[int, Definition]:
+    """The definitions of the keys; ``narrowed`` tells the row groups of a segment that may have them."""
+    import pyarrow as pa
+
+    if not keys:
+        return {}
+    wanted = pa.array(sorted(keys), pa.uint64())
+
+    def read(directory: Path) -> dict[int, Definition]:
+        segment = _Segment(directory)
+        groups = narrowed(segment) if narrowed else range(len(segment.definitions.groups))
+        return segment.read(wanted, groups)
+
+    segments = dict.fromkeys(segment for _, directory in kernels for segment in segments_of(directory))
+    found: dict[int, Definition] = {}
+    for part in in_parallel(read, list(segments)):
+        found.update(part)
+    if missing := keys - found.keys():
+        pool = next(iter(segments), kernels[0][1]).parent
+        raise DatasetError(
+            f"{pool}: {len(missing)} of {len(keys)} definitions are missing",
+            "ksurf rm the kernel, and pull or add it again",
+        )
+    return found
