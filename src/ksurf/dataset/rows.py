@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ksurf.kernel import Kernel
 
 __all__ = [
+    "AttachRows",
     "BtfId",
     "CallSite",
     "ConfigOption",
@@ -16,6 +18,7 @@ __all__ = [
     "Function",
     "FunctionRows",
     "Instance",
+    "KernelMarks",
     "Member",
     "Symbol",
     "Syscall",
@@ -242,3 +245,28 @@ class ConfigOption:
 
     name: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelMarks:
+    """What tells of a kernel's abilities: some of its symbols and enumerators, where they are there."""
+
+    kernel: Kernel
+    binds: Mapping[str, str]
+    """Symbols of vmlinux that were looked for, and their binding."""
+    attach_types: frozenset[str]
+    """Enumerators of ``enum bpf_attach_type``."""
+    btf: bool
+    """vmlinux ships BTF."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachRows:
+    """What one kernel's tables say about attaching to the code of a function name, beside its symbols."""
+
+    marks: KernelMarks
+    name: str
+    prototypes: tuple[TypeRow, ...]
+    """Functions of that name in the images' BTF."""
+    btf_ids: tuple[BtfId, ...]
+    """Entries of sets of BTF ids."""

@@ -6,9 +6,11 @@ What a kernel as a whole can do is told by what is in it (:class:`Features`), ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+from ksurf.dataset.rows import AttachRows, KernelMarks, Symbol
 
 __all__ = [
     "BPF_FUNC_ARGS_LIMIT",
@@ -23,6 +25,8 @@ __all__ = [
     "attach_hook",
     "attach_kfunc",
     "attach_tracepoint",
+    "code_facts",
+    "features_of",
 ]
 
 BPF_FUNC_ARGS_LIMIT = 12
@@ -126,6 +130,43 @@ class KfuncFacts:
     btf_function: bool
     program_types: tuple[str, ...] | None
     """Names of the program types that it is registered for; ``None`` where the image does not tell."""
+
+
+def features_of(marks: KernelMarks) -> Features:
+    """Tell what a kernel can do from what is in it."""
+    return Features(
+        kprobe_multi="BPF_TRACE_KPROBE_MULTI" in marks.attach_types,
+        trampoline=marks.binds.get("arch_prepare_bpf_trampoline") == "STB_GLOBAL",
+        ftrace_direct="register_ftrace_direct" in marks.binds,
+        unique_kprobes="number_of_same_symbols" in marks.binds,
+        bpf_lsm="bpf_lsm_file_open" in marks.binds,
+        btf=marks.btf,
+    )
+
+
+def code_facts(symbol: Symbol, symbols: Iterable[Symbol], rows: AttachRows) -> CodeFacts:
+    """Gather what is known of one symbol; ``symbols`` are all of its function's name on the kernel.
+
+    BTF and the sets know functions, not what the compiler made of them: a suffix is another name.
+    """
+    same = [s for s in symbols if s.name == symbol.name and s.image in {symbol.image, "vmlinux"}]
+    prototypes = [row.definition for row in rows.prototypes if row.image == symbol.image]
+    prototypes = prototypes if symbol.name == rows.name else []
+    parameters = prototypes[0].members if prototypes else ()
+    sets = {row.set for row in rows.btf_ids if symbol.name == row.name}
+    return CodeFacts(
+        ftrace=symbol.ftrace,
+        kprobe_blacklist=symbol.kprobe_blacklist,
+        error_injection=symbol.error_injection,
+        init=symbol.init,
+        namesakes=len(same) - 1,
+        btf_functions=len(prototypes),
+        parameters=len(parameters) if prototypes else None,
+        variadic=any(parameter.type == "..." for parameter in parameters[-1:]),
+        denied="btf_id_deny" in sets,
+        no_return="noreturn_deny" in sets,
+        modify_return=symbol.name.startswith("security_") or any("fmodret" in name for name in sets),
+    )
 
 
 def attach_code(facts: CodeFacts, features: Features) -> dict[Mechanism, Verdict]:

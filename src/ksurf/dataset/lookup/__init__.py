@@ -7,6 +7,7 @@ rows by their number, since ids are row numbers. DuckDB does as well on large qu
 Kernels are given with their directories, and what is found comes in their order.
 """
 
+from ksurf.dataset.lookup.attach import attach_rows, kernel_marks
 from ksurf.dataset.lookup.functions import function_names, functions_named
 from ksurf.dataset.lookup.offers import (
     btf_id_names,
@@ -24,6 +25,7 @@ from ksurf.dataset.lookup.types import definitions_of, type_names, types_named
 from ksurf.dataset.lookup.whole import read_tables
 
 __all__ = [
+    "attach_rows",
     "btf_id_names",
     "btf_ids",
     "config_named",
@@ -33,6 +35,7 @@ __all__ = [
     "exports_named",
     "function_names",
     "functions_named",
+    "kernel_marks",
     "read_tables",
     "syscall_names",
     "syscalls_named",
