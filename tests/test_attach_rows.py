@@ -1,0 +1,95 @@
+"""Attachability from a dataset's tables: what a kernel can do, and what is known of a function's symbols."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ksurf.dataset.lookup import attach_rows, functions_named, kernel_marks
+from ksurf.dataset.store import Store
+from ksurf.kernel import Kernel
+from ksurf.surface.attach import CodeFacts, Mechanism, attach_code, code_facts, features_of
+from made_kernel import MadeKernel, kernel
+
+OLD, NEW = kernel("5.10.1"), kernel("6.12.1")
+
+
+def code(made: MadeKernel, name: str, address: int, *, bind: str = "STB_GLOBAL", **facts: object) -> None:
+    """Add a function of vmlinux with code, and its symbol."""
+    function = made.function(name, f"{name}.c", external=bind != "STB_LOCAL")
+    made.symbol(name, made.instance(function, 0, address=address), bind=bind)
+    made.symbols[-1].update(facts)
+
+
+def made_kernel(*, new: bool) -> MadeKernel:
+    made = MadeKernel()
+    made.image()
+    made.image("kvm")
+    made.unit("a.c")
+    made.unit("kvm.c", image=1)
+    code(made, "arch_prepare_bpf_trampoline", 16, bind="STB_GLOBAL" if new else "STB_WEAK")
+    if new:
+        code(made, "register_ftrace_direct", 32)
+        # Static, and inlined into its only caller: it has no symbol.
+        made.instance(made.function("number_of_same_symbols", "trace.c"), 0, inlined=True)
+        made.enum("bpf_attach_type", {"BPF_TRACE_FENTRY": 1, "BPF_TRACE_KPROBE_MULTI": 2})
+    else:
+        made.enum("bpf_attach_type", {"BPF_TRACE_FENTRY": 1})
+    code(made, "vfs_read", 64, ftrace=True, error_injection="EI_ETYPE_ERRNO")
+    made.prototype("vfs_read", "ssize_t", ("struct file *", "file"), ("size_t", "count"))
+    code(made, "printk", 96, ftrace=True)
+    made.type("func", "printk", [{"type": "const char *", "name": "fmt"}, {"type": "..."}], type="int")
+    code(made, "__rcu_read_lock", 128, ftrace=True)
+    made.prototype("__rcu_read_lock", "void")
+    made.btf_id("btf_id_deny", "__rcu_read_lock")
+    local = made.function("helper", "kvm.c")
+    for unit, address in ((0, 160), (1, 0)):
+        made.symbol("helper", made.instance(local, unit, address=address))
+    return made
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Kernel, Path]]:
+    dataset = tmp_path_factory.mktemp("dataset")
+    made_kernel(new=False).write(dataset, OLD)
+    made_kernel(new=True).write(dataset, NEW)
+    store = Store(dataset)
+    return [(kernel, store.directory(kernel.id)) for kernel in (OLD, NEW)]
+
+
+def facts(places: list[tuple[Kernel, Path]], name: str, at: int = 1) -> list[CodeFacts]:
+    """The facts of all symbols of a function on one of the kernels."""
+    symbols = functions_named([name], places)[name][at].symbols
+    rows = attach_rows([name], places)[name][at]
+    return [code_facts(symbol, symbols, rows) for symbol in symbols]
+
+
+def test_what_kernels_can_do(places: list[tuple[Kernel, Path]]) -> None:
+    old, new = map(features_of, kernel_marks(places))
+    assert (old.btf, old.kprobe_multi, old.trampoline, old.ftrace_direct) == (True, False, False, False)
+    assert (new.kprobe_multi, new.trampoline, new.ftrace_direct, new.unique_kprobes) == (True,) * 4
+    assert not old.unique_kprobes
+    assert not new.bpf_lsm
+
+
+def test_a_function_with_a_prototype(places: list[tuple[Kernel, Path]]) -> None:
+    (found,) = facts(places, "vfs_read")
+    assert found == CodeFacts(
+        ftrace=True,
+        kprobe_blacklist=None,
+        error_injection="EI_ETYPE_ERRNO",
+        init=False,
+        btf_functions=1,
+        parameters=2,
+    )
+    assert attach_code(found, features_of(kernel_marks(places)[1]))[Mechanism.FMOD_RET].attachable
+
+
+def test_variable_arguments_and_denied_functions(places: list[tuple[Kernel, Path]]) -> None:
+    assert [found.variadic for found in facts(places, "printk")] == [True]
+    assert [found.denied for found in facts(places, "__rcu_read_lock")] == [True]
+
+
+def test_namesakes_of_a_module_count_those_of_vmlinux(places: list[tuple[Kernel, Path]]) -> None:
+    assert sorted(found.namesakes for found in facts(places, "helper")) == [0, 1]
