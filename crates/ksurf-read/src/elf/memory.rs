@@ -12,6 +12,8 @@ pub struct Mark<'a> {
     pub address: u64,
     /// Size in bytes; 0 where the symbol only marks a place.
     pub size: u64,
+    /// `STB_WEAK`: nothing else defines the name, or this would not be here.
+    pub weak: bool,
 }
 
 /// The loaded part of an image, to be read at addresses. All reads are checked: `None` is "nothing there".

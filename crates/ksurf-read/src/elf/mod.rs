@@ -546,7 +546,8 @@ impl Image {
             let name = c_string(names, symbol.name).unwrap_or_default();
             if !name.is_empty() {
                 let base = if self.kind == ET_REL { section.address } else { 0 };
-                with(Mark { name, address: base.wrapping_add(symbol.value), size: symbol.size });
+                let weak = symbol.info >> 4 == 2;
+                with(Mark { name, address: base.wrapping_add(symbol.value), size: symbol.size, weak });
             }
         }
         Ok(())

@@ -37,8 +37,9 @@ impl Surface {
     pub fn read(memory: &Memory<'_>, layouts: &dyn Layouts) -> Surface {
         let mut surface = Surface::default();
         surface.exports = surface.part("exported symbols", export::read(memory));
+        let syscalls = syscall::read(memory, &mut surface.incomplete);
         surface.tracepoints = surface.part("tracepoints", tracepoint::read(memory, layouts));
-        surface.syscalls = surface.part("syscalls", syscall::read(memory));
+        surface.syscalls = surface.part("system calls", syscalls);
         surface.btf_ids = surface.part("BTF id sets", btf_ids::read(memory));
         surface
     }

@@ -105,11 +105,17 @@ SYSCALLS = Table(
         Column(
             "abi",
             "string",
-            "The table: `64`, `32`, `x32` or `compat`.",
+            "The table: `64`, `32` (32-bit programs) or `x32`.",
             "symbol of the table",
             encoding="DICTIONARY",
         ),
-        Column("number", "int32", "Its number.", "index in the table", encoding="DELTA_BINARY_PACKED"),
+        Column(
+            "number",
+            "int32",
+            "Its number; for `x32` without `__X32_SYSCALL_BIT`.",
+            "index in the table",
+            encoding="DELTA_BINARY_PACKED",
+        ),
         Column("name", "string", "The name that users know: `stat`.", "`entry`"),
         Column(
             "entry",
