@@ -1,4 +1,4 @@
-"""The shape of a function's Markdown report: each line is of one kind, and the kinds follow a grammar."""
+"""The shape of a Markdown report: each line is of one kind, and the kinds follow a grammar."""
 
 from __future__ import annotations
 
@@ -47,14 +47,39 @@ _DIFFERENCES = "Gu(?:l(?:q|dhu(?:lkjL)+UD)L)*U"
 _REPORT = re.compile(f"T_S(?:{_GROUP})*_E(?:{_DIFFERENCES})*_*")
 
 
+# A type's report has C text instead of instances and symbols.
+_TYPE_LINES = {
+    **{kind: _LINES[kind] for kind in "_SGulULAdDcfEhkjq"},
+    "T": r"# (?:Struct|Union|Enum|Typedef): <code>\w+</code>",
+    "s": "<summary>In <code>[^<]+</code>: (?:✅|Collision ⚠️)</summary>",
+    "W": r"\*\*In .+:\*\*",
+    "a": r"(?:typedef )?(?:struct|union|enum)(?: \w+)? \{",
+    "m": r"    +(?:\S.*)?[;,{]",
+    "z": r"\}.*;",
+    "t": r"typedef .+;",
+}
+_TYPE_PRESENT = "ds_(?:W_)?(?:c(?:am*z|t)f(?:W_)?)+D"
+_TYPE_GROUP = f"Gu(?:l(?:A|{_TYPE_PRESENT})L)+U"
+_TYPE_REPORT = re.compile(f"T_S(?:{_TYPE_GROUP})*_E(?:{_DIFFERENCES})*_*")
+
+
 def misshapen(report: str) -> str | None:
-    """Where a report leaves the shape; ``None`` if it keeps it."""
+    """Where a report on a function leaves the shape; ``None`` if it keeps it."""
+    return _misshapen(report, _LINES, _REPORT)
+
+
+def misshapen_type(report: str) -> str | None:
+    """Where a report on a struct, a union, an enum or a typedef leaves the shape."""
+    return _misshapen(report, _TYPE_LINES, _TYPE_REPORT)
+
+
+def _misshapen(report: str, lines: dict[str, str], grammar: re.Pattern[str]) -> str | None:
     kinds = ""
     for number, line in enumerate(report.splitlines(), 1):
-        kind = next((kind for kind, pattern in _LINES.items() if re.fullmatch(pattern, line)), None)
+        kind = next((kind for kind, pattern in lines.items() if re.fullmatch(pattern, line)), None)
         if kind is None:
             return f"line {number} is of no known kind: {line!r}"
         kinds += kind
-    if _REPORT.fullmatch(kinds):
+    if grammar.fullmatch(kinds):
         return None
     return f"the lines are of known kinds, but in another order: {kinds}"

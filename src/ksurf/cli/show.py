@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ksurf.cli.options import dataset_option, on_option
 
+if TYPE_CHECKING:
+    from ksurf.kernel import Kernel
+    from ksurf.series import Groups
+
 __all__ = ["command"]
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _EXAMPLES = """\b
+Examples:
+  ksurf show function kvm_vcpu_kick
+  ksurf show struct kvm --format md --baseline 6.12-cloud-amd64
+  ksurf show field kvm::mmu_lock task_struct::se.vruntime
+  ksurf show tracepoint sched:sched_switch
+"""
+
+_FUNCTION_EXAMPLES = """\b
 Examples:
   ksurf show function kvm_vcpu_kick
   ksurf show function vfs_read vfs_write --on 6.12 --all
@@ -19,33 +35,43 @@ Examples:
 """
 
 
-@click.group(epilog="\b\nExample:\n  ksurf show function kvm_vcpu_kick")
+def _show_options(command: _Command) -> _Command:
+    """Give a command what all kinds of symbols have: names, format, baseline, and which kernels."""
+    for option in (
+        dataset_option,
+        on_option,
+        click.option(
+            "--all",
+            "everything",
+            is_flag=True,
+            help="On the terminal, show the details of all kernels.",
+        ),
+        click.option(
+            "--baseline",
+            metavar="SELECTOR",
+            help="The kernel around which the others are laid out: its series, other architectures, other "
+            "flavors.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["terminal", "md", "json"]),
+            default="terminal",
+            help="A page to read, Markdown, or JSON (docs/report-json.md).",
+        ),
+        click.argument("names", metavar="NAME...", nargs=-1, required=True),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=_EXAMPLES)
 def command() -> None:
     """Show what a symbol is on each kernel of the dataset."""
 
 
-@command.command(epilog=_EXAMPLES)
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "md", "json"]),
-    default="terminal",
-    help="A page to read, Markdown, or JSON (docs/report-json.md).",
-)
-@click.option(
-    "--baseline",
-    metavar="SELECTOR",
-    help="The kernel around which the others are laid out: its series, other architectures, other flavors.",
-)
-@click.option(
-    "--all",
-    "everything",
-    is_flag=True,
-    help="On the terminal, show the details of all kernels, and all callers.",
-)
-@on_option
-@dataset_option
+@command.command(epilog=_FUNCTION_EXAMPLES)
+@_show_options
 def function(
     names: tuple[str, ...],
     form: str,
@@ -58,18 +84,11 @@ def function(
 
     The exit status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
-    from ksurf.cli import print_error
-    from ksurf.cli.choose import baseline_of, manifests
-    from ksurf.dataset.lookup import functions_named
-    from ksurf.dataset.store import Store
+    from ksurf.dataset.lookup import function_names, functions_named
     from ksurf.report.function import report
-    from ksurf.series import group
     from ksurf.surface.function import judge
 
-    store = Store(dataset)
-    kernels = [m.kernel for m in manifests(store, selectors)]
-    groups = group(kernels, baseline_of(kernels, baseline))
-    places = [(kernel, store.directory(kernel.id)) for kernel in kernels]
+    groups, places = _kernels(dataset, selectors, baseline)
     names = tuple(dict.fromkeys(names))
     found = functions_named(names, places, chains=form != "md")
     reports = [report(name, groups, {rows.kernel: judge(rows) for rows in found[name]}) for name in names]
@@ -87,17 +106,107 @@ def function(
 
         click.echo("\n".join(function_text(r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    if missing:
-        from ksurf.dataset.lookup import function_names
-        from ksurf.report.near import near
+    return _suggest("function", missing, len(places), lambda name: function_names(places))
 
-        known = function_names(places)
-        for name in missing:
-            close = near(name, known)
-            print_error(
-                f"no function {name} on {len(kernels)} kernel{'s' if len(kernels) != 1 else ''}",
-                f"near names: {', '.join(close)}"
-                if close
-                else "ksurf ls lists the kernels that were searched",
-            )
+
+def _symbol(
+    kind_name: str,
+    names: tuple[str, ...],
+    form: str,
+    baseline: str | None,
+    everything: bool,
+    selectors: tuple[str, ...],
+    dataset: Path,
+) -> int:
+    from ksurf.report.find import names_of, statuses_of
+    from ksurf.report.kinds import KINDS, report
+
+    kind = KINDS[kind_name]
+    groups, places = _kernels(dataset, selectors, baseline)
+    names = tuple(dict.fromkeys(names))
+    found = statuses_of(kind_name, names, places)
+    reports = [report(kind, name, groups, {s.kernel: s for s in found[name]}) for name in names]
+    present = [r for r in reports if r.present]
+    if form == "json":
+        from ksurf.report.json import symbol_json
+
+        click.echo(symbol_json(kind, present), nl=False)
+    elif form == "md":
+        from ksurf.report.markdown import symbol_markdown
+
+        click.echo("\n".join(symbol_markdown(kind, r) for r in present), nl=False)
+    elif present:
+        from ksurf.report.terminal_symbol import symbol_text
+
+        click.echo("\n".join(symbol_text(kind, r, everything=everything) for r in present), nl=False)
+    missing = [r.name for r in reports if not r.present]
+    return _suggest(kind.title, missing, len(places), lambda name: names_of(kind_name, places, name))
+
+
+def _kernels(
+    dataset: Path, selectors: Sequence[str], baseline: str | None
+) -> tuple[Groups, list[tuple[Kernel, Path]]]:
+    """The chosen kernels as they are laid out, and where each lies."""
+    from ksurf.cli.choose import baseline_of, manifests
+    from ksurf.dataset.store import Store
+    from ksurf.series import group
+
+    store = Store(dataset)
+    kernels = [m.kernel for m in manifests(store, selectors)]
+    groups = group(kernels, baseline_of(kernels, baseline))
+    return groups, [(kernel, store.directory(kernel.id)) for kernel in kernels]
+
+
+def _suggest(title: str, missing: Sequence[str], kernels: int, known: Callable[[str], Iterable[str]]) -> int:
+    """Say what does not exist, and what is near it; the exit status."""
+    from ksurf.cli import print_error
+    from ksurf.report.near import near
+
+    what = title if title.isupper() or title.startswith("LSM") else title.lower()
+    for name in missing:
+        close = near(name, known(name))
+        print_error(
+            f"no {what} {name} on {kernels} kernel{'s' if kernels != 1 else ''}",
+            f"near names: {', '.join(close)}" if close else "ksurf ls lists the kernels that were searched",
+        )
     return 1 if missing else 0
+
+
+_KINDS = {
+    "struct": ("task_struct", "Show a struct: its fields with offsets and sizes, and how it changed."),
+    "union": ("bpf_attr", "Show a union: its members and sizes, and how it changed."),
+    "enum": ("bpf_prog_type", "Show an enum: its names and values, and how it changed."),
+    "typedef": ("gfn_t", "Show what a typedef stands for, and how that changed."),
+    "tracepoint": (
+        "sched:sched_switch",
+        "Show a trace event or a bare tracepoint: its fields, its format, what programs are called with.",
+    ),
+    "syscall": ("openat2", "Show a system call's number and entry in each of the kernel's tables."),
+    "lsm": ("file_open", "Show an LSM hook's prototype, and whether BPF programs may attach to it."),
+    "kfunc": ("bpf_task_acquire", "Show a kfunc's prototype, flags and program types."),
+    "export": ("kvm_vcpu_kick", "Show an exported symbol: for which licenses, in which namespace."),
+    "config": ("CONFIG_BPF_LSM", "Show an option of the kernel's configuration."),
+    "field": (
+        "kvm::mmu_lock",
+        "Show a field of a struct by its path, through anonymous and other structs by value.",
+    ),
+}
+"""Beside functions: an example, and what is shown."""
+
+
+def _add(kind: str, example: str, text: str) -> None:
+    def show(**parameters: Any) -> int:
+        return _symbol(kind, **parameters)
+
+    show.__doc__ = (
+        f"{text}\n\nThe exit status is 1 if one of the names exists on none of the kernels; near names are "
+        "suggested."
+    )
+    examples = (
+        f"\b\nExamples:\n  ksurf show {kind} {example}\n  ksurf show {kind} {example} --on 6.12 --format md"
+    )
+    command.command(name=kind, epilog=examples)(_show_options(show))
+
+
+for _kind, (_example, _text) in _KINDS.items():
+    _add(_kind, _example, _text)

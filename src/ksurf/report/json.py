@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from ksurf.dataset.rows import CallSite, Symbol
 from ksurf.kernel import Kernel
-from ksurf.report.function import Delta, FunctionReport, Group
+from ksurf.report.function import FunctionReport
+from ksurf.report.kinds import SymbolKind, SymbolReport
+from ksurf.report.layout import Delta, Group, Report, ReportStatus
 from ksurf.series import Member
-from ksurf.surface.change import Change, Param, ParamReordered, ReturnTypeChanged
+from ksurf.surface.change import Change
 from ksurf.surface.function import FunctionStatus, InstanceStatus
+from ksurf.surface.symbol import SymbolStatus
 
-__all__ = ["SCHEMA_VERSION", "function_document", "function_json"]
+S = TypeVar("S", bound=ReportStatus)
+
+__all__ = ["SCHEMA_VERSION", "function_document", "function_json", "symbol_document", "symbol_json"]
 
 SCHEMA_VERSION = 1
 """Rises when a name is removed or means something else; new names may come at any time."""
@@ -29,17 +34,47 @@ def function_json(reports: Sequence[FunctionReport]) -> str:
 
 def function_document(report: FunctionReport) -> dict[str, Any]:
     """One report as plain lists, dictionaries, texts and numbers."""
+    return _report(report, _status)
+
+
+def symbol_json(kind: SymbolKind[Any], reports: Sequence[SymbolReport]) -> str:
+    """The reports on symbols of one kind as one JSON document, with a newline at its end."""
+    document = {"schema": "ksurf.symbol", "version": SCHEMA_VERSION, "kind": kind.name}
+    body = {**document, "symbols": [symbol_document(kind, report) for report in reports]}
+    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
+
+
+def symbol_document(kind: SymbolKind[Any], report: SymbolReport) -> dict[str, Any]:
+    """One report as plain lists, dictionaries, texts and numbers."""
+
+    def status(member: Member, status: SymbolStatus[Any]) -> dict[str, Any]:
+        return {
+            "label": member.label,
+            "kernel": _kernel(member.kernel),
+            "present": status.is_present,
+            "statuses": [found.value for found in status.statuses],
+            "definitions": [
+                {"images": list(v.images), "scope": v.scope, **kind.document(v.content)}
+                for v in status.variants
+            ],
+            "reasons": list(status.reasons),
+        }
+
+    return _report(report, status)
+
+
+def _report(report: Report[S], write_status: Callable[[Member, S], dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": report.name,
         "baseline": report.baseline.id,
-        "groups": [_group(group) for group in report.groups],
+        "groups": [_group(group, write_status) for group in report.groups],
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: Group[S], write_status: Callable[[Member, S], dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": group.name,
-        "kernels": [_status(member, status) for member, status in group.members],
+        "kernels": [write_status(member, status) for member, status in group.members],
         "differences": [_delta(delta) for delta in group.deltas],
     }
 
@@ -129,13 +164,12 @@ def _delta(delta: Delta) -> dict[str, Any]:
 
 
 def _change(change: Change) -> dict[str, Any]:
-    return {"kind": type(change).__name__, "old": _side(change, "old"), "new": _side(change, "new")}
+    sides = {side: _side(change, side) for side in ("old", "new")}
+    return {"kind": type(change).__name__, **sides, **change.details()}
 
 
 def _side(change: Change, side: str) -> str | list[str] | None:
-    value: Param | tuple[Param, ...] | str | None = getattr(change, side, None)
-    match change:
-        case ReturnTypeChanged() | ParamReordered() if isinstance(value, tuple):
-            return [param.text for param in value]
-        case _:
-            return value.text if isinstance(value, Param) else value  # type: ignore[return-value]
+    value = getattr(change, side, None)
+    if isinstance(value, tuple):
+        return [part.text for part in value]
+    return change.before if side == "old" else change.after

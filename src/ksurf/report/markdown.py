@@ -6,31 +6,42 @@ side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from ksurf.dataset.rows import CallSite, Instance
-from ksurf.report.function import Delta, FunctionReport, Group
+from ksurf.report.condense import condensed
+from ksurf.report.function import FunctionReport
+from ksurf.report.kinds import SymbolKind, SymbolReport
+from ksurf.report.layout import Delta, Group, Report, ReportStatus
 from ksurf.series import Member
-from ksurf.surface.change import (
-    Change,
-    ParamAdded,
-    ParamRemoved,
-    ParamRenamed,
-    ParamReordered,
-    ParamTypeChanged,
-)
-from ksurf.surface.function import FunctionStatus, InstanceStatus
+from ksurf.surface.change import Change
+from ksurf.surface.function import FunctionStatus, InstanceStatus, Status
+from ksurf.surface.symbol import SymbolStatus
 
-__all__ = ["function_markdown"]
+__all__ = ["function_markdown", "symbol_markdown"]
+
+S = TypeVar("S", bound=ReportStatus)
 
 
 def function_markdown(report: FunctionReport) -> str:
     """The whole report on a function, with a newline at its end."""
-    return "\n".join(_document(report)) + "\n"
+    return "\n".join(_document("Function", report, _function_status)) + "\n"
 
 
-def _document(report: FunctionReport) -> Iterator[str]:
-    yield f"# Function: {_code(report.name)}"
+def symbol_markdown(kind: SymbolKind[Any], report: SymbolReport) -> str:
+    """The whole report on a symbol of any other kind, with a newline at its end."""
+
+    def status(member: Member, status: SymbolStatus[Any]) -> Iterator[str]:
+        return _symbol_status(kind, member, status)
+
+    return "\n".join(_document(kind.title, report, status)) + "\n"
+
+
+def _document(
+    title: str, report: Report[S], write_status: Callable[[Member, S], Iterable[str]]
+) -> Iterator[str]:
+    yield f"# {title}: {_code(report.name)}"
     yield ""
     yield "## Status"
     for group in report.groups:
@@ -38,7 +49,7 @@ def _document(report: FunctionReport) -> Iterator[str]:
         yield "<ul>"
         for member, status in group.members:
             yield "<li>"
-            yield from _status(member, status)
+            yield from write_status(member, status)
             yield "</li>"
         yield "</ul>"
     yield ""
@@ -47,9 +58,31 @@ def _document(report: FunctionReport) -> Iterator[str]:
         yield from _differences(group)
 
 
-def _status(member: Member, status: FunctionStatus) -> Iterator[str]:
-    words = ", ".join(found.value for found in status.statuses)
-    title = f"In {_code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
+def _title(member: Member, statuses: Iterable[Status]) -> str:
+    words = ", ".join(found.value for found in statuses)
+    return f"In {_code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
+
+
+def _symbol_status(kind: SymbolKind[Any], member: Member, status: SymbolStatus[Any]) -> Iterator[str]:
+    title = _title(member, status.statuses)
+    if not status.is_present:
+        yield title
+        return
+    yield "<details>"
+    yield f"<summary>{title}</summary>"
+    yield ""
+    for variant in status.variants:
+        if len(status.variants) > 1 and variant.place:
+            yield f"**In {variant.place}:**"
+            yield ""
+        yield f"```{kind.language}"
+        yield from (line.text for line in kind.lines(variant.content, False))
+        yield "```"
+    yield "</details>"
+
+
+def _function_status(member: Member, status: FunctionStatus) -> Iterator[str]:
+    title = _title(member, status.statuses)
     if not status.is_present:
         yield title
         return
@@ -113,7 +146,7 @@ def _callers(title: str, calls: tuple[CallSite, ...] | None) -> Iterator[str]:
             yield f"  - {call.unit or call.image}:{call.caller}"
 
 
-def _differences(group: Group) -> Iterator[str]:
+def _differences(group: Group[Any]) -> Iterator[str]:
     # A group that has the function nowhere has nothing to compare.
     if not any(any(delta.present) for delta in group.deltas):
         return
@@ -132,7 +165,7 @@ def _delta(delta: Delta) -> Iterator[str]:
         yield "<details>"
         yield f"<summary>Changed between {_code(delta.old.label)} and {_code(delta.new.label)} ⚠️</summary>"
         yield "<ul>"
-        for change in delta.changes:
+        for change in condensed(delta.changes):
             yield "<li>"
             yield f"<b>{change.label}. </b>"
             yield _change(change)
@@ -145,15 +178,7 @@ def _delta(delta: Delta) -> Iterator[str]:
 
 
 def _change(change: Change) -> str:
-    match change:
-        case ParamAdded(new=param) | ParamRemoved(old=param):
-            return _code(param.text)
-        case ParamTypeChanged(old=old, new=new) | ParamRenamed(old=old, new=new):
-            return f"{_code(old.text)} ➡️ {_code(new.text)}"
-        case ParamReordered(old=before, new=after):
-            return f"{_code(', '.join(p.text for p in before))} ➡️ {_code(', '.join(p.text for p in after))}"
-        case _:
-            return f"{_code(change.old)} ➡️ {_code(change.new)}"
+    return " ➡️ ".join(_code(side) for side in (change.before, change.after) if side is not None)
 
 
 def _code(text: str) -> str:

@@ -12,11 +12,14 @@ from itertools import groupby
 import click
 
 from ksurf.dataset.rows import CallSite, Instance
-from ksurf.report.function import Delta, FunctionReport
+from ksurf.report.condense import condensed
+from ksurf.report.function import FunctionReport
+from ksurf.report.layout import Delta
 from ksurf.series import Member
+from ksurf.surface.change import Change, RenameProposed
 from ksurf.surface.function import FunctionStatus, InstanceStatus
 
-__all__ = ["function_text"]
+__all__ = ["change_line", "delta_lines", "function_text"]
 
 _CALLERS = 8
 _INSTANCES = 6
@@ -44,7 +47,7 @@ def _document(report: FunctionReport, everything: bool) -> Iterator[str]:
         yield ""
         yield click.style("Differences", bold=True)
         for delta in deltas:
-            yield from _delta(delta)
+            yield from delta_lines(delta)
     others = len(present) - len(detailed)
     if others > 0 and not everything:
         which = "another kernel has" if others == 1 else f"{others} other kernels have"
@@ -185,14 +188,17 @@ def _more(count: int, what: str, indent: str) -> Iterator[str]:
         yield click.style(f"{indent}and {count} more {what}{'s' if count > 1 else ''}; {hint}", dim=True)
 
 
-def _delta(delta: Delta) -> Iterator[str]:
+def delta_lines(delta: Delta) -> Iterator[str]:
+    """The changes between two kernels, under a line that names them."""
     yield f"  {delta.old.label} → {delta.new.label}"
-    for change in delta.changes or ():
-        sides = [_side(getattr(change, side)) for side in ("old", "new") if hasattr(change, side)]
-        yield f"    {change.label}: {' → '.join(sides)}"
+    for change in condensed(delta.changes or ()):
+        yield f"    {change_line(change)}"
 
 
-def _side(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(_side(part) for part in value)
-    return str(getattr(value, "text", value))
+def change_line(change: Change) -> str:
+    """One change as a line."""
+    sides = " → ".join(side for side in (change.before, change.after) if side is not None)
+    if isinstance(change, RenameProposed):
+        why = f"({change.score:.0%}: {'; '.join(change.evidence)})"
+        return f"{change.label}: {sides} {click.style(why, dim=True)}"
+    return f"{change.label}: {sides}"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ksurf.dataset.rows import Function
-from ksurf.surface.change import (
-    Change,
+from ksurf.surface.change import Change
+from ksurf.surface.prototype import (
     ParamReordered,
     Prototype,
     compare_definitions,
