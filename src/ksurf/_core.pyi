@@ -16,6 +16,7 @@ __all__ = [
     "deb_control",
     "deb_member",
     "decompress",
+    "extract_btf",
     "extract_files",
     "extract_host",
     "extract_package",
@@ -95,6 +96,13 @@ def extract_files(
 
 def extract_host(btf_dir: str = "/sys/kernel/btf", kallsyms: str = "/proc/kallsyms") -> Extraction:
     """Read the running kernel: BTF of vmlinux and of each module, and the kallsyms list."""
+
+def extract_btf(path: str, base: str | None = None) -> Extraction:
+    """Read the types of one BTF: an image's ``.BTF``, or a file of nothing else (in ``/sys/kernel/btf``).
+
+    ``base`` is the same of the vmlinux that a module was built for. Of the tables only those of types say
+    anything. Source: Documentation/bpf/btf.rst.
+    """
 
 def deb_control(path: str) -> str:
     """The ``control`` paragraph of a Debian package, as text. Source: deb(5), deb-control(5)."""

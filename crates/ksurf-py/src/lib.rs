@@ -169,6 +169,12 @@ fn extract_host(py: Python<'_>, btf_dir: &str, kallsyms: &str) -> PyResult<Extra
 }
 
 #[pyfunction]
+#[pyo3(signature = (path, base = None))]
+fn extract_btf(py: Python<'_>, path: PathBuf, base: Option<PathBuf>) -> PyResult<Extraction> {
+    run(py, None, |_| extract::btf(&path, base.as_deref()))
+}
+
+#[pyfunction]
 fn deb_control(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     py.detach(|| archive::control(&path).at(path.display())).map_err(|e| exception(&e))
 }
@@ -189,8 +195,8 @@ fn decompress(py: Python<'_>, data: &[u8]) -> PyResult<Cow<'static, [u8]>> {
 mod _core {
     #[pymodule_export]
     use super::{
-        deb_control, deb_member, decompress, error::ReadError, extract_files, extract_host, extract_package,
-        ArrowStream, Extraction, Progress,
+        deb_control, deb_member, decompress, error::ReadError, extract_btf, extract_files, extract_host,
+        extract_package, ArrowStream, Extraction, Progress,
     };
 
     #[pymodule_export]

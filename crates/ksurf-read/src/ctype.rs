@@ -44,12 +44,14 @@ pub enum TypeNode<'a> {
     },
 }
 
-/// Pointers, arrays and so on in one declarator: input that has more is a cycle.
+/// Pointers, arrays, qualifiers and so on in one declarator: input that has more is a cycle.
 const CHAIN_LIMIT: usize = 64;
 /// Functions that take functions that take functions.
 const DEPTH_LIMIT: usize = 16;
 /// Types looked at for one declaration, so that a small input cannot ask for an endless text.
 const NODE_LIMIT: usize = 20_000;
+/// Bytes of one declaration: names have no limit of their own.
+const TEXT_LIMIT: usize = 1 << 20;
 
 /// Writes a declaration of `name`, or the type alone: `struct kvm_memslots * memslots[2]`, `int (*)(void)`.
 /// `None` is `void`.
@@ -59,7 +61,7 @@ pub fn declare(
     name: Option<&str>,
     out: &mut String,
 ) -> Result<()> {
-    Writer { graph, out, left: NODE_LIMIT }.declaration(type_id, name.map(str::as_bytes), 0)
+    Writer::new(graph, out).declaration(type_id, name.map(str::as_bytes), 0)
 }
 
 /// Writes the prototype of a function, with the names of its parameters: `int foo(struct bar *baz);`.
@@ -73,7 +75,7 @@ pub fn prototype(
         return Err(Error::corrupt("function type", 0, format!("{name} is no function")));
     };
     let own = Step::Function { params: Cow::Borrowed(params), variadic: *variadic, own: true };
-    Writer { graph, out, left: NODE_LIMIT }.from(vec![own], *ret, Some(name.as_bytes()), 0)?;
+    Writer::new(graph, out).from(vec![own], *ret, Some(name.as_bytes()), 0)?;
     out.push(';');
     Ok(())
 }
@@ -133,9 +135,16 @@ struct Writer<'o, G> {
     out: &'o mut String,
     /// Types that may still be looked at.
     left: usize,
+    /// How long `out` may become.
+    end: usize,
 }
 
 impl<'o, G: TypeGraph> Writer<'o, G> {
+    fn new(graph: &'o G, out: &'o mut String) -> Writer<'o, G> {
+        let end = out.len().saturating_add(TEXT_LIMIT);
+        Writer { graph, out, left: NODE_LIMIT, end }
+    }
+
     fn node(&mut self, id: u64) -> Result<TypeNode<'o>> {
         self.left = self
             .left
@@ -160,11 +169,13 @@ impl<'o, G: TypeGraph> Writer<'o, G> {
         'o: 'p,
     {
         let mut qualifiers = Qualifiers::default();
+        let mut steps = 0;
         let base = loop {
             let Some(id) = next else {
                 break Cow::Borrowed(&b"void"[..]);
             };
-            if chain.len() > CHAIN_LIMIT || depth > DEPTH_LIMIT {
+            steps += 1;
+            if steps > CHAIN_LIMIT || depth > DEPTH_LIMIT || self.out.len() > self.end {
                 return Err(Error::corrupt("type", id, "it is nested without end"));
             }
             match self.node(id)? {

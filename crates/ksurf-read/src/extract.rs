@@ -2,11 +2,11 @@
 
 use crate::archive::{decompress, Counters, Deb, Kind};
 use crate::btf::Btf;
-use crate::elf::{is_elf, Buffer};
+use crate::elf::{is_elf, Buffer, Image};
 use crate::error::{At, Error, Result};
 use crate::image::{self, Evidence, ImageRows, Outcome, Place, PlacedSymbol, TypeSource};
 use crate::kallsyms;
-use crate::kernel::{join, Kernel};
+use crate::kernel::{join, join_on, Kernel};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
@@ -206,6 +206,46 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
         banner: None,
         config: None,
     })
+}
+
+/// Reads the types of one BTF: that of an image, or a file of nothing else, as in `/sys/kernel/btf`. `base` is the
+/// same of the vmlinux that a module belongs to.
+pub fn btf(path: &Path, base: Option<&Path>) -> Result<Extraction> {
+    let base_bytes = base.map(btf_bytes).transpose()?;
+    let base_btf = match (&base_bytes, base) {
+        (Some(bytes), Some(path)) => Some(Btf::parse(bytes, None).at(path.display())?),
+        _ => None,
+    };
+    let bytes = btf_bytes(path)?;
+    Btf::parse(&bytes, base_btf.as_ref()).at(path.display())?;
+    let place = path.display().to_string();
+    let name = if base.is_some() { image::module_name(&place) } else { "vmlinux".to_owned() };
+    let mut rows = ImageRows::empty(&name, &place, Evidence::Btf);
+    rows.types = TypeSource::Btf(bytes);
+    let (kernel, incomplete) = join_on(vec![rows], base_btf.as_ref());
+    Ok(Extraction {
+        kernel,
+        release: None,
+        machine: None,
+        unreadable: Vec::new(),
+        incomplete,
+        banner: None,
+        config: None,
+    })
+}
+
+/// A file's BTF, all of it where the file is no ELF file.
+fn btf_bytes(path: &Path) -> Result<Vec<u8>> {
+    let read = || {
+        let buffer = Source::File(path.to_path_buf()).open()?;
+        if !is_elf(&buffer) {
+            return Ok(buffer.to_vec());
+        }
+        let image = Image::parse(buffer)?;
+        let section = image.section(".BTF").ok_or_else(|| Error::not_a_kernel("it has no .BTF section"))?;
+        Ok(image.section_bytes(section).to_vec())
+    };
+    read().at(path.display())
 }
 
 /// Whether a member of a package may be an image, by its name; its content decides. Links are no members.

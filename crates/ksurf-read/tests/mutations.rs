@@ -129,19 +129,25 @@ fn deb(control: &[u8], data: &[u8]) -> Vec<u8> {
 
 /// `int f(struct s *p, ...);`, by hand: gcc makes BTF only for BPF.
 fn btf() -> Vec<u8> {
-    let strings = b"\0int\0s\0f\0p\0";
+    let strings = b"\0int\0s\0f\0p\0unsigned long\0";
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     let types = words(
         &[
-            &[1, 1 << 24, 4, 1 << 24 | 32][..], // 1: int
-            &[5, 4 << 24 | 1, 8, 9, 3, 0],      // 2: struct s { struct s *p; }
-            &[0, 2 << 24, 2],                   // 3: struct s *
-            &[0, 13 << 24 | 2, 1, 9, 3, 0, 0],  // 4: int (struct s *p, ...)
-            &[7, 12 << 24 | 1, 4],              // 5: f
-            &[0, 3 << 24, 0, 3, 1, 4],          // 6: struct s *[4]
-            &[5, 19 << 24 | 1, 8, 9, 1, 1],     // 7: enum s { p = 0x100000001 }
-            &[5, 17 << 24, 5, u32::MAX],        // 8: a tag on f
-            &[5, 18 << 24, 2],                  // 9: a tag on struct s
+            &[1, 1 << 24, 4, 1 << 24 | 32][..],         // 1: int
+            &[5, 4 << 24 | 1, 8, 9, 3, 0],              // 2: struct s { struct s *p; }
+            &[0, 2 << 24, 2],                           // 3: struct s *
+            &[0, 13 << 24 | 2, 1, 9, 3, 0, 0],          // 4: int (struct s *p, ...)
+            &[7, 12 << 24 | 1, 4],                      // 5: f
+            &[0, 3 << 24, 0, 3, 1, 4],                  // 6: struct s *[4]
+            &[5, 19 << 24 | 1, 8, 9, 1, 1],             // 7: enum s { p = 0x100000001 }
+            &[5, 17 << 24, 5, u32::MAX],                // 8: a tag on f
+            &[5, 18 << 24, 2],                          // 9: a tag on struct s
+            &[11, 1 << 24, 8, 64],                      // 10: unsigned long
+            &[0, 5 << 24 | 2, 8, 9, 10, 0, 0, 13, 0],   // 11: union { unsigned long p; struct { ... }; }
+            &[5, 4 << 24 | 2, 16, 0, 11, 0, 9, 14, 64], // 12: struct s { union { ... }; typedef p; }
+            &[0, 4 << 24 | 1, 8, 7, 10, 64],            // 13: struct { unsigned long f; }
+            &[9, 8 << 24, 13],                          // 14: typedef struct { ... } p
+            &[9, 14 << 24, 10, 1],                      // 15: unsigned long p
         ]
         .concat(),
     );

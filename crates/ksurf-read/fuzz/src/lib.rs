@@ -14,6 +14,8 @@ use ksurf_read::elf::{Buffer, Image};
 use ksurf_read::error::Result;
 use ksurf_read::image::{self, ImageRows, Outcome};
 use ksurf_read::kernel;
+use ksurf_read::surface::from_btf;
+use ksurf_read::surface::layout::Layouts;
 
 /// As much as is taken of any one file.
 const LIMIT: u64 = 1 << 20;
@@ -159,6 +161,7 @@ pub fn btf(data: &[u8]) {
 }
 
 fn read_btf(btf: &Btf<'_>) {
+    read_types(btf);
     let mut text = String::new();
     for (id, parsed) in btf.types() {
         let Ok(parsed) = parsed else { continue };
@@ -175,6 +178,32 @@ fn read_btf(btf: &Btf<'_>) {
         if let Ok(prototype) = function.prototype {
             assert!(prototype.ends_with(");") || prototype.ends_with("];"), "{prototype}");
         }
+    }
+}
+
+/// Definitions: numbers are those of texts and definitions, and what is named can be looked up.
+fn read_types(btf: &Btf<'_>) {
+    let Ok(types) = from_btf::read(btf) else { return };
+    let definitions = &types.definitions;
+    let text = |number: u32| definitions.texts.strings[number as usize].as_str();
+    let is_text = |number: Option<u32>| assert!(number.is_none_or(|number| !text(number).is_empty()));
+    for definition in &definitions.list {
+        [Some(definition.name), definition.type_text, definition.tags].into_iter().for_each(is_text);
+        for member in &definition.members {
+            assert!(member.depth <= 32);
+            [member.name, member.type_text, member.tags].into_iter().for_each(is_text);
+            if let Some(name) = member.name {
+                let _ = btf.member(text(definition.name), text(name));
+            }
+        }
+        let _ = btf.size_of(text(definition.name));
+    }
+    for row in &types.rows {
+        assert!(row.btf && (row.definition as usize) < definitions.list.len());
+    }
+    for used in &types.uses {
+        assert!(used.definition != used.user);
+        assert!((used.definition.max(used.user) as usize) < definitions.list.len());
     }
 }
 

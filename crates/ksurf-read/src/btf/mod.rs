@@ -3,11 +3,13 @@
 //! Source: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`. A module's BTF continues that of vmlinux:
 //! its ids and string offsets begin where those of its base end.
 
+mod lookup;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod types;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::error::{Error, Result};
@@ -39,6 +41,8 @@ pub struct Btf<'a> {
     /// By kind; longer than [`Layout::KNOWN`] if the section describes kinds of a later version.
     layouts: Vec<Layout>,
     incomplete: Option<Error>,
+    /// Made when something is first looked up by its name.
+    names: OnceLock<lookup::Names>,
 }
 
 /// A function that has code in the image, or is declared to be elsewhere.
@@ -67,6 +71,7 @@ impl<'a> Btf<'a> {
             first_string: base.map_or(0, |base| base.first_string.saturating_add(base.strings.len() as u32)),
             layouts: Layout::KNOWN.to_vec(),
             incomplete: None,
+            names: OnceLock::new(),
         };
         if base.is_some_and(|base| base.big_endian != btf.big_endian) {
             return Err(Error::corrupt("BTF header", 0, "its byte order is not that of its base"));

@@ -1,8 +1,8 @@
-use super::types::*;
+pub(crate) use super::types::*;
 use super::*;
 
 /// Writes BTF of either byte order.
-struct Encoder {
+pub struct Encoder {
     big_endian: bool,
     types: Vec<u8>,
     strings: Vec<u8>,
@@ -12,7 +12,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(big_endian: bool) -> Encoder {
+    pub fn new(big_endian: bool) -> Encoder {
         Encoder {
             big_endian,
             types: Vec::new(),
@@ -23,14 +23,18 @@ impl Encoder {
         }
     }
 
-    fn on(base: &Btf<'_>) -> Encoder {
+    pub fn on(base: &Btf<'_>) -> Encoder {
         let mut encoder = Encoder::new(base.big_endian);
         encoder.first_string = base.strings.len() as u32;
         encoder.next_id = base.end_id();
         encoder
     }
 
-    fn string(&mut self, text: &str) -> u32 {
+    pub fn next_id(&self) -> u32 {
+        self.next_id
+    }
+
+    pub fn string(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             return 0;
         }
@@ -46,11 +50,11 @@ impl Encoder {
     }
 
     /// A type of `kind` with `vlen`, and the words that follow it; gives its id.
-    fn add(&mut self, name: &str, kind: u8, vlen: u32, value: u32, rest: &[u32]) -> u32 {
+    pub fn add(&mut self, name: &str, kind: u8, vlen: u32, value: u32, rest: &[u32]) -> u32 {
         self.flagged(name, kind, vlen, false, value, rest)
     }
 
-    fn flagged(&mut self, name: &str, kind: u8, vlen: u32, flag: bool, value: u32, rest: &[u32]) -> u32 {
+    pub fn flagged(&mut self, name: &str, kind: u8, vlen: u32, flag: bool, value: u32, rest: &[u32]) -> u32 {
         let name = self.string(name);
         let info = u32::from(flag) << 31 | u32::from(kind) << 24 | vlen;
         let words = self.bytes(&[&[name, info, value], rest].concat());
@@ -59,17 +63,17 @@ impl Encoder {
         self.next_id - 1
     }
 
-    fn int(&mut self, name: &str, bits: u32, encoding: u8) -> u32 {
+    pub fn int(&mut self, name: &str, bits: u32, encoding: u8) -> u32 {
         self.add(name, BTF_KIND_INT, 0, bits / 8, &[u32::from(encoding) << 24 | bits])
     }
 
-    fn func(&mut self, name: &str, linkage: u32, ret: u32, params: &[(&str, u32)]) -> u32 {
+    pub fn func(&mut self, name: &str, linkage: u32, ret: u32, params: &[(&str, u32)]) -> u32 {
         let words: Vec<u32> = params.iter().flat_map(|(name, id)| [self.string(name), *id]).collect();
         let prototype = self.add("", BTF_KIND_FUNC_PROTO, params.len() as u32, ret, &words);
         self.add(name, BTF_KIND_FUNC, linkage, prototype, &[])
     }
 
-    fn finish(&self) -> Vec<u8> {
+    pub fn finish(&self) -> Vec<u8> {
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
         let layouts = self.layouts.len() as u32;
         let mut out = match self.big_endian {

@@ -3,6 +3,7 @@
 mod offers;
 mod types;
 
+use crate::btf::Btf;
 use crate::extract::Unreadable;
 use crate::image::{FunctionRow, ImageRows, Place};
 use crate::numbered::Numbered;
@@ -103,7 +104,12 @@ pub struct Symbols {
 
 /// Joins images, vmlinux first and then modules by path, whatever order they come in. Parts of an image that
 /// turn out to be unreadable are listed beside.
-pub fn join(mut images: Vec<ImageRows>) -> (Kernel, Vec<Unreadable>) {
+pub fn join(images: Vec<ImageRows>) -> (Kernel, Vec<Unreadable>) {
+    join_on(images, None)
+}
+
+/// The same for modules whose vmlinux is not among the images: `base` is its BTF.
+pub fn join_on(mut images: Vec<ImageRows>, base: Option<&Btf<'_>>) -> (Kernel, Vec<Unreadable>) {
     images.sort_by(|a, b| (a.name != "vmlinux", &a.path).cmp(&(b.name != "vmlinux", &b.path)));
     let mut paths = Numbered::default();
     let mut sections = Numbered::default();
@@ -119,7 +125,7 @@ pub fn join(mut images: Vec<ImageRows>) -> (Kernel, Vec<Unreadable>) {
     kernel.call_sites = join_sites(&images, &function_numbers, &instance_numbers, &image_paths);
     kernel.symbols = join_symbols(&mut images, &function_numbers, &instance_numbers, &image_sections);
     debug_assert_eq!(unit_starts.len(), images.len());
-    let mut incomplete = types::join(&mut images, &mut kernel);
+    let mut incomplete = types::join(&mut images, base, &mut kernel);
     incomplete.extend(offers::join(&mut images, &mut kernel));
     for (number, image) in images.into_iter().enumerate() {
         for unit in image.units {

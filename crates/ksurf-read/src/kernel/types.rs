@@ -5,7 +5,7 @@ use crate::btf::Btf;
 use crate::error::Result;
 use crate::extract::Unreadable;
 use crate::image::{ImageRows, TypeSource};
-use crate::surface::definition::{self, Definitions, TypeRow, UseRow};
+use crate::surface::definition::{self, Definition, Definitions, Kind, TypeRow, UseRow};
 use crate::surface::from_btf;
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
@@ -59,8 +59,9 @@ pub struct Members {
     pub tags: Vec<Option<i32>>,
 }
 
-/// Reads the BTF of all images, now that their base is known, and brings all types together.
-pub(super) fn join(images: &mut [ImageRows], kernel: &mut Kernel) -> Vec<Unreadable> {
+/// Reads the BTF of all images, now that their base is known, and brings all types together. `base` is that of
+/// modules whose vmlinux is not among the images.
+pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mut Kernel) -> Vec<Unreadable> {
     let sources: Vec<TypeSource> =
         images.iter_mut().map(|i| std::mem::replace(&mut i.types, TypeSource::Nothing)).collect();
     let is_vmlinux: Vec<bool> = images.iter().map(|i| i.name == "vmlinux").collect();
@@ -68,16 +69,15 @@ pub(super) fn join(images: &mut [ImageRows], kernel: &mut Kernel) -> Vec<Unreada
         TypeSource::Btf(bytes) if *vmlinux => Some(bytes.clone()),
         _ => None,
     });
-    let base = base_bytes.as_deref().and_then(|bytes| Btf::parse(bytes, None).ok());
+    let own_base = base_bytes.as_deref().and_then(|bytes| Btf::parse(bytes, None).ok());
+    let base = own_base.as_ref().or(base);
     let read: Vec<Result<definition::Types>> = sources
         .into_par_iter()
         .zip(&is_vmlinux)
         .map(|(source, vmlinux)| match source {
             TypeSource::Nothing => Ok(definition::Types::default()),
             TypeSource::Read(types) => Ok(*types),
-            TypeSource::Btf(bytes) => {
-                from_btf::read(&Btf::parse(&bytes, base.as_ref().filter(|_| !vmlinux))?)
-            }
+            TypeSource::Btf(bytes) => from_btf::read(&Btf::parse(&bytes, base.filter(|_| !vmlinux))?),
         })
         .collect();
     let mut missing = Vec::new();
@@ -115,6 +115,21 @@ pub(super) fn join(images: &mut [ImageRows], kernel: &mut Kernel) -> Vec<Unreada
     missing
 }
 
+/// The kind and name of a definition.
+fn named(list: &[Definition], definition: u32) -> (Kind, u32) {
+    let definition = &list[definition as usize];
+    (definition.kind, definition.name)
+}
+
+/// The names that have more than one definition in the kernel. The rows of each name stand together.
+fn several_definitions(rows: &[(u32, TypeRow)], list: &[Definition]) -> FxHashSet<(Kind, u32)> {
+    rows.windows(2)
+        .map(|pair| [pair[0].1.definition, pair[1].1.definition])
+        .filter(|[one, other]| one != other && named(list, *one) == named(list, *other))
+        .map(|[one, _]| named(list, one))
+        .collect()
+}
+
 fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mut uses: Vec<(u32, UseRow)>) {
     let Definitions { texts, list, keys, .. } = all;
     let name = |definition: u32| texts.strings[list[definition as usize].name as usize].as_str();
@@ -125,6 +140,8 @@ fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mu
         (name(row.definition), kind(row.definition), image, key(row.definition))
     });
     rows.dedup();
+    let several = several_definitions(&rows, &list);
+    uses.retain(|&(_, used)| several.contains(&named(&list, used.definition)));
     for &(image, row) in &rows {
         kernel.types.name.push(list[row.definition as usize].name as i32);
         kernel.types.kind.push(kind(row.definition).as_str());

@@ -1,21 +1,555 @@
 //! Definitions from BTF, the truth for programs that relocate against it.
 
-use super::definition::Types;
-use super::layout::Layouts;
-use crate::btf::Btf;
-use crate::error::Result;
+#[cfg(test)]
+mod tests;
 
-/// The types and functions of a BTF of its own, without those of its base.
-pub fn read(_btf: &Btf<'_>) -> Result<Types> {
-    Ok(Types::default())
+use super::definition::{Definition, Kind, Member, TypeRow, Types, UseRow};
+use super::layout::Layouts;
+use crate::btf::{self, Btf, List, Type};
+use crate::ctype;
+use crate::error::{Error, Result};
+use rustc_hash::FxHashMap;
+
+/// Anonymous structs inside one another; more is a cycle.
+const DEPTH_LIMIT: u8 = 32;
+/// Rows of one definition, its anonymous members' among them.
+const MEMBER_LIMIT: usize = 1 << 16;
+/// Steps from a type to the one that it is made of; more is a cycle.
+const CHAIN_LIMIT: usize = 64;
+/// Types looked at to see whom one mentions: function pointers branch.
+const MENTION_LIMIT: usize = 1000;
+/// Bytes of text for each byte of BTF, whose names and types are written out where they are used. Kernels have 2.
+const TEXT_FACTOR: usize = 32;
+
+/// The types and functions of a BTF of its own, without those of its base: what has a name and is defined, not
+/// only declared. What cannot be decoded is missing; [`Types::incomplete`] says why.
+pub fn read(btf: &Btf<'_>) -> Result<Types> {
+    let mut reader = Reader::new(btf);
+    let mut skipped = 0usize;
+    let mut reason: Option<String> = btf.incomplete().map(|e| format!("{e}, and what follows is missing"));
+    for (id, found) in btf.types() {
+        match found.and_then(|found| reader.definition(id, &found)) {
+            Ok(()) => {}
+            Err(error) if reader.is_spent() => {
+                reason = Some(format!("{error}, and what follows type {id} is missing"));
+                break;
+            }
+            Err(error) => {
+                skipped += 1;
+                reason.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+    let mut types = reader.finish();
+    types.incomplete = match (reason, skipped) {
+        (Some(reason), 0) => Some(reason),
+        (Some(reason), count) => Some(format!("{reason} ({count} types are missing)")),
+        (None, _) => None,
+    };
+    Ok(types)
+}
+
+/// What a member, a parameter or another definition needs to know of a type it has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Facts {
+    /// Number of its C text; `None` where it cannot be written.
+    text: Option<u32>,
+    byte_size: Option<u64>,
+    /// Number of the text of its type tags.
+    tags: Option<u32>,
+    /// The anonymous struct, union or enum that it is, or is an array of.
+    anonymous: Option<u32>,
+    /// Bit offset and width of an integer narrower than its storage: what bit fields were before Linux 5.0.
+    bits: Option<(u8, u8)>,
+    /// Whom it mentions: number in [`Reader::mentions`].
+    mentions: Option<u32>,
+}
+
+/// A declaration tag: of a type, on the whole or a component.
+type Tag<'b> = (u32, Option<u32>, &'b [u8]);
+
+struct Reader<'b> {
+    btf: &'b Btf<'b>,
+    pointer_size: Option<u64>,
+    /// Declaration tags, sorted.
+    tags: Vec<Tag<'b>>,
+    /// By type id: one more than its number in `facts`, 0 where it is not known yet.
+    known: Vec<u32>,
+    facts: Vec<Facts>,
+    /// Numbers of names by the place of the name in the BTF, which has each only once.
+    names: FxHashMap<*const u8, u32>,
+    /// Own types whose name others have too, and their definitions once they are read.
+    ambiguous: FxHashMap<u32, Option<u32>>,
+    mentions: Vec<Vec<u32>>,
+    /// The mentions of what is being read.
+    mentioned: Vec<u32>,
+    /// A definition, and an ambiguous type that it mentions.
+    uses: Vec<(u32, u32)>,
+    text: String,
+    /// How many rows, and bytes of text, there may still be.
+    rows_left: usize,
+    text_left: usize,
+    out: Types,
+}
+
+impl<'b> Reader<'b> {
+    fn new(btf: &'b Btf<'b>) -> Reader<'b> {
+        let mut reader = Reader {
+            btf,
+            pointer_size: btf.pointer_size(),
+            tags: Vec::new(),
+            known: vec![0; btf.end_id() as usize],
+            facts: Vec::new(),
+            names: FxHashMap::default(),
+            ambiguous: FxHashMap::default(),
+            mentions: Vec::new(),
+            mentioned: Vec::new(),
+            uses: Vec::new(),
+            text: String::new(),
+            // a row has at least eight bytes of its own
+            rows_left: MEMBER_LIMIT + btf.byte_len(),
+            text_left: (1 << 20) + btf.byte_len().saturating_mul(TEXT_FACTOR),
+            out: Types::default(),
+        };
+        for (id, found) in btf.types() {
+            match found {
+                Ok(Type { name, kind: btf::Kind::DeclTag { of, component, .. } }) => {
+                    reader.tags.push((of, component, name));
+                }
+                Ok(found) => {
+                    if let Some(kind) = mentionable(&found) {
+                        let others = |btf: &Btf<'_>| {
+                            btf.named(found.name)
+                                .any(|(other, found)| other != id && mentionable(&found) == Some(kind))
+                        };
+                        if others(btf) || btf.base().is_some_and(others) {
+                            reader.ambiguous.insert(id, None);
+                        }
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        reader.tags.sort_unstable();
+        reader.tags.dedup();
+        reader
+    }
+
+    /// Whether nothing more can be read, because what there is has become too much.
+    fn is_spent(&self) -> bool {
+        self.rows_left == 0 || self.text_left == 0
+    }
+
+    fn finish(self) -> Types {
+        let mut out = self.out;
+        for (user, mentioned) in self.uses {
+            match self.ambiguous.get(&mentioned) {
+                Some(&Some(definition)) if definition != user => out.uses.push(UseRow { definition, user }),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// Adds the definition that a type is, if it is one.
+    fn definition(&mut self, id: u32, found: &Type<'b>) -> Result<()> {
+        if found.name.is_empty() {
+            return Ok(());
+        }
+        self.mentioned.clear();
+        let mut members = Vec::new();
+        let (mut byte_size, mut signed, mut type_text) = (None, None, None);
+        let kind = match found.kind {
+            btf::Kind::Struct { .. } => Kind::Struct,
+            btf::Kind::Union { .. } => Kind::Union,
+            // as C's `enum name;`, which has no kind of its own
+            btf::Kind::Enum { values, .. } if values.is_empty() => return Ok(()),
+            btf::Kind::Enum { .. } => Kind::Enum,
+            btf::Kind::Typedef { .. } => Kind::Typedef,
+            btf::Kind::Func { .. } => Kind::Func,
+            btf::Kind::Var { .. } => Kind::Var,
+            _ => return Ok(()),
+        };
+        let content = match found.kind {
+            btf::Kind::Typedef { of } => {
+                let facts = self.facts(of)?;
+                type_text = facts.text;
+                facts.anonymous
+            }
+            btf::Kind::Var { of, .. } => {
+                type_text = self.facts(of)?.text;
+                None
+            }
+            btf::Kind::Func { prototype, .. } => {
+                type_text = self.function(id, prototype, &mut members)?;
+                None
+            }
+            _ => Some(id),
+        };
+        if let Some(content) = content {
+            match self.btf.get(content)?.kind {
+                btf::Kind::Struct { byte_size: size, members: list }
+                | btf::Kind::Union { byte_size: size, members: list } => {
+                    byte_size = Some(size.into());
+                    self.members(content, list, 0, 0, &mut members)?;
+                }
+                btf::Kind::Enum { byte_size: size, signed: with_sign, values } => {
+                    (byte_size, signed) = (Some(size.into()), Some(with_sign));
+                    for value in values.iter() {
+                        self.row(&members)?;
+                        let value = value?;
+                        let (name, value) = (self.name(value.name)?, Some(value.value as i64));
+                        members.push(Member { name, value, ..Member::default() });
+                    }
+                }
+                _ => {}
+            }
+        }
+        let tags = self.tagged(id, None, None)?;
+        let Some(name) = self.name(found.name)? else { return Ok(()) };
+        let definition = Definition { kind, name, byte_size, signed, type_text, tags, members };
+        let number = self.out.definitions.add(definition);
+        self.out.rows.push(TypeRow { definition: number, btf: true });
+        if let Some(own) = self.ambiguous.get_mut(&id) {
+            *own = Some(number);
+        }
+        self.mentioned.sort_unstable();
+        self.mentioned.dedup();
+        self.uses.extend(self.mentioned.iter().map(|&mentioned| (number, mentioned)));
+        Ok(())
+    }
+
+    /// The members of a struct or union and, after each that is or has an anonymous one, those of that.
+    fn members(
+        &mut self,
+        id: u32,
+        list: List<'b, btf::Member<'b>>,
+        depth: u8,
+        start: u64,
+        out: &mut Vec<Member>,
+    ) -> Result<()> {
+        let tagged = self.has_tags(id);
+        for (number, member) in list.iter().enumerate() {
+            self.row(out)?;
+            let member = member?;
+            let facts = self.facts(member.type_id)?;
+            let mut bit_offset = start + u64::from(member.bit_offset);
+            let mut bit_size = member.bits.map(u32::from);
+            if let (None, Some((offset, bits))) = (bit_size, facts.bits) {
+                bit_offset += u64::from(offset);
+                bit_size = Some(bits.into());
+            }
+            out.push(Member {
+                depth,
+                name: self.name(member.name)?,
+                type_text: facts.text,
+                bit_offset: Some(bit_offset),
+                byte_size: facts.byte_size,
+                bit_size,
+                value: None,
+                tags: if tagged { self.tagged(id, Some(number as u32), facts.tags)? } else { facts.tags },
+            });
+            let Some(inner) = facts.anonymous else { continue };
+            if let btf::Kind::Struct { members, .. } | btf::Kind::Union { members, .. } =
+                self.btf.get(inner)?.kind
+            {
+                if depth == DEPTH_LIMIT {
+                    return Err(Error::corrupt("BTF type", id.into(), "its anonymous members have no end"));
+                }
+                self.members(inner, members, depth + 1, bit_offset, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The parameters of a function, and the text of what it returns.
+    fn function(&mut self, id: u32, prototype: u32, out: &mut Vec<Member>) -> Result<Option<u32>> {
+        let btf::Kind::FuncProto { ret, params } = self.btf.get(prototype)?.kind else {
+            return Err(Error::corrupt("BTF type", id.into(), "a function without a prototype"));
+        };
+        let returned = self.facts(ret)?.text;
+        let tagged = self.has_tags(id);
+        let last = params.len().saturating_sub(1);
+        for (number, param) in params.iter().enumerate() {
+            self.row(out)?;
+            let param = param?;
+            if number == last && param.name.is_empty() && param.type_id == 0 {
+                let type_text = Some(self.out.definitions.texts.add("..."));
+                out.push(Member { type_text, ..Member::default() });
+                break;
+            }
+            let facts = self.facts(param.type_id)?;
+            out.push(Member {
+                name: self.name(param.name)?,
+                type_text: facts.text,
+                tags: if tagged { self.tagged(id, Some(number as u32), facts.tags)? } else { facts.tags },
+                ..Member::default()
+            });
+        }
+        Ok(returned)
+    }
+
+    /// Counts a row that is about to be added.
+    fn row(&mut self, out: &[Member]) -> Result<()> {
+        self.rows_left = self.rows_left.saturating_sub(1);
+        if out.len() >= MEMBER_LIMIT || self.rows_left == 0 {
+            let size = out.len() as u64 + 1;
+            return Err(Error::too_large("members of a BTF type, as rows,", size, MEMBER_LIMIT as u64));
+        }
+        Ok(())
+    }
+
+    /// What is known of a type, whose mentions count for what is being read.
+    fn facts(&mut self, id: u32) -> Result<Facts> {
+        let number = match self.known.get(id as usize) {
+            Some(0) => {
+                self.facts.push(Facts::default());
+                let number = self.facts.len() as u32;
+                self.known[id as usize] = number;
+                self.facts[number as usize - 1] = self.look_at(id)?;
+                number
+            }
+            Some(&number) => number,
+            None => return Err(Error::corrupt("BTF", 0, format!("type {id} does not exist"))),
+        };
+        let facts = self.facts[number as usize - 1];
+        if facts.text.is_none() {
+            return Err(Error::corrupt("BTF type", id.into(), "it cannot be written as C"));
+        }
+        if let Some(mentions) = facts.mentions {
+            self.mentioned.extend_from_slice(&self.mentions[mentions as usize]);
+        }
+        Ok(facts)
+    }
+
+    fn look_at(&mut self, id: u32) -> Result<Facts> {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        let written = ctype::declare(self.btf, Some(id.into()), None, &mut text);
+        let number = self.add_text(&text);
+        self.text = text;
+        written?;
+        let mut facts = Facts {
+            text: Some(number?),
+            byte_size: self.btf.byte_size(id, self.pointer_size),
+            ..Facts::default()
+        };
+        let mut tags: Vec<&[u8]> = Vec::new();
+        let mut points = false;
+        let mut next = id;
+        for _ in 0..CHAIN_LIMIT {
+            if next == 0 {
+                break;
+            }
+            let Type { name, kind } = self.btf.get(next)?;
+            next = match kind {
+                btf::Kind::Ptr { to } => {
+                    points = true;
+                    to
+                }
+                btf::Kind::Array { element, .. } => element,
+                btf::Kind::Const { of } | btf::Kind::Volatile { of } | btf::Kind::Restrict { of } => of,
+                btf::Kind::TypeTag { of, .. } => {
+                    tags.push(name);
+                    of
+                }
+                btf::Kind::Struct { .. } | btf::Kind::Union { .. } | btf::Kind::Enum { .. } => {
+                    facts.anonymous = (name.is_empty() && !points).then_some(next);
+                    break;
+                }
+                btf::Kind::Int { byte_size, bits, bit_offset, .. } => {
+                    let narrow = next == id && u32::from(bits) < byte_size.saturating_mul(8);
+                    facts.bits = narrow.then_some((bit_offset, bits));
+                    break;
+                }
+                _ => break,
+            };
+        }
+        facts.tags = self.joined(tags)?;
+        if !self.ambiguous.is_empty() {
+            let mentions = self.mentioned_by(id);
+            if !mentions.is_empty() {
+                facts.mentions = Some(self.mentions.len() as u32);
+                self.mentions.push(mentions);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The ambiguous types that a type names, in pointers, arrays and functions too.
+    fn mentioned_by(&self, id: u32) -> Vec<u32> {
+        let mut out = Vec::new();
+        let mut open = vec![id];
+        for _ in 0..MENTION_LIMIT {
+            let Some(id) = open.pop() else { break };
+            let Ok(Type { kind, .. }) = self.btf.get(id) else { continue };
+            match kind {
+                btf::Kind::Ptr { to: of }
+                | btf::Kind::Array { element: of, .. }
+                | btf::Kind::Const { of }
+                | btf::Kind::Volatile { of }
+                | btf::Kind::Restrict { of }
+                | btf::Kind::TypeTag { of, .. } => open.push(of),
+                btf::Kind::FuncProto { ret, params } => {
+                    open.push(ret);
+                    open.extend(params.iter().flatten().map(|param| param.type_id).take(MENTION_LIMIT));
+                }
+                _ if self.ambiguous.contains_key(&id) => out.push(id),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// The number of a name, unless it is empty.
+    fn name(&mut self, name: &'b [u8]) -> Result<Option<u32>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if let Some(&number) = self.names.get(&name.as_ptr()) {
+            return Ok(Some(number));
+        }
+        let number = match std::str::from_utf8(name) {
+            Ok(text) => self.add_text(text)?,
+            Err(_) => {
+                let mut text = String::new();
+                ctype::push_name(&mut text, name);
+                self.add_text(&text)?
+            }
+        };
+        self.names.insert(name.as_ptr(), number);
+        Ok(Some(number))
+    }
+
+    fn add_text(&mut self, text: &str) -> Result<u32> {
+        self.text_left = self.text_left.saturating_sub(text.len());
+        if self.text_left == 0 {
+            let limit = self.btf.byte_len().saturating_mul(TEXT_FACTOR) as u64;
+            return Err(Error::too_large("BTF written out as text", limit + text.len() as u64, limit));
+        }
+        Ok(self.out.definitions.texts.add(text))
+    }
+
+    fn has_tags(&self, id: u32) -> bool {
+        !self.tags_of(id).is_empty()
+    }
+
+    fn tags_of(&self, id: u32) -> &[Tag<'b>] {
+        let start = self.tags.partition_point(|&(of, ..)| of < id);
+        let count = self.tags[start..].partition_point(|&(of, ..)| of == id);
+        &self.tags[start..start + count]
+    }
+
+    /// The number of the text of all tags: those declared on a type or a component of it, and `others`.
+    fn tagged(&mut self, id: u32, component: Option<u32>, others: Option<u32>) -> Result<Option<u32>> {
+        let own: Vec<&'b [u8]> =
+            self.tags_of(id).iter().filter(|(_, of, _)| *of == component).map(|(.., name)| *name).collect();
+        if own.is_empty() {
+            return Ok(others);
+        }
+        let others = others.map(|number| self.out.definitions.texts.strings[number as usize].clone());
+        let words = others.iter().flat_map(|text| text.split(' ')).map(str::as_bytes);
+        self.joined(own.into_iter().chain(words).collect())
+    }
+
+    /// The number of the text that several tags make: sorted, each once.
+    fn joined(&mut self, mut tags: Vec<&[u8]>) -> Result<Option<u32>> {
+        tags.sort_unstable();
+        tags.dedup();
+        let mut text = String::new();
+        for tag in tags {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            ctype::push_name(&mut text, tag);
+        }
+        if text.is_empty() {
+            return Ok(None);
+        }
+        self.add_text(&text).map(Some)
+    }
+}
+
+/// What kind of definition others can mention a type as, if any.
+fn mentionable(found: &Type<'_>) -> Option<Kind> {
+    match found.kind {
+        _ if found.name.is_empty() => None,
+        btf::Kind::Struct { .. } => Some(Kind::Struct),
+        btf::Kind::Union { .. } => Some(Kind::Union),
+        btf::Kind::Enum { values, .. } if !values.is_empty() => Some(Kind::Enum),
+        btf::Kind::Typedef { .. } => Some(Kind::Typedef),
+        _ => None,
+    }
 }
 
 impl Layouts for Btf<'_> {
-    fn member(&self, _name: &str, _member: &str) -> Option<(u64, u64)> {
-        None
+    fn member(&self, name: &str, member: &str) -> Option<(u64, u64)> {
+        let pointer_size = self.pointer_size();
+        structs(self, name).find_map(|id| {
+            let (mut id, mut bit_offset) = (id, 0);
+            for part in member.split('.') {
+                let mut left = MEMBER_LIMIT;
+                let (start, of) = find(self, composite(self, id)?, part.as_bytes(), 0, &mut left)?;
+                bit_offset += start;
+                id = of;
+            }
+            (bit_offset % 8 == 0).then_some((bit_offset / 8, self.byte_size(id, pointer_size)?))
+        })
     }
 
-    fn size_of(&self, _name: &str) -> Option<u64> {
-        None
+    fn size_of(&self, name: &str) -> Option<u64> {
+        structs(self, name).find_map(|id| self.byte_size(id, None))
     }
+}
+
+/// The structs of a name, own ones first.
+fn structs<'b>(btf: &'b Btf<'b>, name: &'b str) -> Box<dyn Iterator<Item = u32> + 'b> {
+    let own = btf.named(name.as_bytes());
+    let own = own.filter(|(_, found)| matches!(found.kind, btf::Kind::Struct { .. })).map(|(id, _)| id);
+    match btf.base() {
+        Some(base) => Box::new(own.chain(structs(base, name))),
+        None => Box::new(own),
+    }
+}
+
+/// The members of the struct or union that a type is, by whatever name.
+fn composite<'b>(btf: &'b Btf<'b>, id: u32) -> Option<List<'b, btf::Member<'b>>> {
+    let mut id = id;
+    for _ in 0..CHAIN_LIMIT {
+        id = match btf.get(id).ok()?.kind {
+            btf::Kind::Struct { members, .. } | btf::Kind::Union { members, .. } => return Some(members),
+            btf::Kind::Typedef { of }
+            | btf::Kind::Const { of }
+            | btf::Kind::Volatile { of }
+            | btf::Kind::TypeTag { of, .. } => of,
+            _ => return None,
+        };
+    }
+    None
+}
+
+/// Bit offset and type of a member that is no bit field, of anonymous members too. `left`: how many may be seen.
+fn find<'b>(
+    btf: &'b Btf<'b>,
+    members: List<'b, btf::Member<'b>>,
+    name: &[u8],
+    depth: u8,
+    left: &mut usize,
+) -> Option<(u64, u32)> {
+    for member in members.iter() {
+        *left = left.checked_sub(1)?;
+        let member = member.ok()?;
+        let start = u64::from(member.bit_offset);
+        if member.name == name {
+            return member.bits.is_none().then_some((start, member.type_id));
+        }
+        if member.name.is_empty() && depth < DEPTH_LIMIT {
+            let inner =
+                composite(btf, member.type_id).and_then(|inner| find(btf, inner, name, depth + 1, left));
+            if let Some((offset, id)) = inner {
+                return Some((start + offset, id));
+            }
+        }
+    }
+    None
 }

@@ -1,0 +1,99 @@
+//! Questions to a BTF that go beyond one type: what is called so, and how large is it.
+
+use super::{Btf, Kind, Type};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Types between one that is asked for its size and the one that tells it; more is a cycle.
+const CHAIN_LIMIT: usize = 64;
+/// What C calls the integer that is as wide as a pointer, in Linux on every architecture.
+const POINTER_WIDE: [&[u8]; 2] = [b"long unsigned int", b"unsigned long"];
+
+/// Named structs, unions, enums and typedefs: the hash of the name, and the id. Sorted.
+pub(super) type Names = Vec<(u64, u32)>;
+
+impl Btf<'_> {
+    /// The own structs, unions, enums and typedefs of a name, in the order of their ids.
+    pub fn named<'b>(&'b self, name: &'b [u8]) -> impl Iterator<Item = (u32, Type<'b>)> + 'b {
+        let names = self.names.get_or_init(|| self.collect_names());
+        let hash = xxh3_64(name);
+        let start = names.partition_point(|&(other, _)| other < hash);
+        names[start..]
+            .iter()
+            .take_while(move |&&(other, _)| other == hash)
+            .filter_map(|&(_, id)| Some((id, self.get(id).ok()?)))
+            .filter(move |(_, found)| found.name == name)
+    }
+
+    fn collect_names(&self) -> Names {
+        let mut names: Names = self
+            .types()
+            .filter_map(|(id, found)| {
+                let Type { name, kind } = found.ok()?;
+                let can_be_mentioned = matches!(
+                    kind,
+                    Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } | Kind::Typedef { .. }
+                );
+                (can_be_mentioned && !name.is_empty()).then(|| (xxh3_64(name), id))
+            })
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The BTF that this one continues.
+    pub fn base(&self) -> Option<&Btf<'_>> {
+        self.base
+    }
+
+    /// Bytes of the section that hold types and names.
+    pub fn byte_len(&self) -> usize {
+        self.types.len() + self.strings.len()
+    }
+
+    /// Size of a pointer in bytes, which BTF does not tell: that of the integer `unsigned long` (of the base, for
+    /// a module), as every Linux has it.
+    pub fn pointer_size(&self) -> Option<u64> {
+        let of_base = self.base.and_then(Btf::pointer_size);
+        of_base.or_else(|| {
+            self.types().find_map(|(_, found)| match found.ok()? {
+                Type { name, kind: Kind::Int { byte_size, .. } } if POINTER_WIDE.contains(&name) => {
+                    Some(byte_size.into())
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// Size of a type in bytes, through typedefs and arrays; `None` of what has none or does not tell it: a
+    /// function, `void`, a struct that is only declared.
+    pub fn byte_size(&self, id: u32, pointer_size: Option<u64>) -> Option<u64> {
+        let mut id = id;
+        let mut count = 1u64;
+        for _ in 0..CHAIN_LIMIT {
+            let size = match self.get(id).ok()?.kind {
+                Kind::Typedef { of }
+                | Kind::Const { of }
+                | Kind::Volatile { of }
+                | Kind::Restrict { of }
+                | Kind::TypeTag { of, .. } => {
+                    id = of;
+                    continue;
+                }
+                Kind::Array { element, count: elements, .. } => {
+                    count = count.checked_mul(elements.into())?;
+                    id = element;
+                    continue;
+                }
+                Kind::Ptr { .. } => pointer_size?,
+                Kind::Int { byte_size, .. }
+                | Kind::Float { byte_size }
+                | Kind::Enum { byte_size, .. }
+                | Kind::Struct { byte_size, .. }
+                | Kind::Union { byte_size, .. } => byte_size.into(),
+                _ => return None,
+            };
+            return count.checked_mul(size);
+        }
+        None
+    }
+}
