@@ -76,7 +76,9 @@ def _name(text: str) -> str:
 
 
 def _integer(text: str) -> int:
-    return int(text.rstrip("UL"))
+    """An enumerator's value, as two's complement of 64 bits."""
+    value = int(text.rstrip("UL"))
+    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 class Dump:

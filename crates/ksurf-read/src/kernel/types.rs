@@ -100,8 +100,8 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
             let definition = numbers[row.definition as usize];
             if is_vmlinux[number as usize] {
                 of_vmlinux.insert(definition);
-            } else if !row.btf && of_vmlinux.contains(&definition) {
-                // A module's BTF leaves out what its base has; its DWARF repeats the headers.
+            } else if of_vmlinux.contains(&definition) {
+                // A module's DWARF repeats the headers, and so does its BTF where pahole could not tell.
                 continue;
             }
             rows.push((number, TypeRow { definition, ..row }));
