@@ -16,6 +16,7 @@ __all__ = [
     "deb_control",
     "deb_member",
     "decompress",
+    "dwarf_types",
     "extract_btf",
     "extract_files",
     "extract_host",
@@ -102,6 +103,12 @@ def extract_btf(path: str, base: str | None = None) -> Extraction:
 
     ``base`` is the same of the vmlinux that a module was built for. Of the tables only those of types say
     anything. Source: Documentation/bpf/btf.rst.
+    """
+
+def dwarf_types(path: str) -> Extraction:
+    """Read the types of one image file from its DWARF, even if it has BTF, to compare the two.
+
+    Of the tables only ``types``, ``definitions`` and ``members`` have rows.
     """
 
 def deb_control(path: str) -> str:

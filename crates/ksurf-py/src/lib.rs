@@ -175,6 +175,11 @@ fn extract_btf(py: Python<'_>, path: PathBuf, base: Option<PathBuf>) -> PyResult
 }
 
 #[pyfunction]
+fn dwarf_types(py: Python<'_>, path: PathBuf) -> PyResult<Extraction> {
+    run(py, None, |_| extract::dwarf_types(&path))
+}
+
+#[pyfunction]
 fn deb_control(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     py.detach(|| archive::control(&path).at(path.display())).map_err(|e| exception(&e))
 }
@@ -195,8 +200,8 @@ fn decompress(py: Python<'_>, data: &[u8]) -> PyResult<Cow<'static, [u8]>> {
 mod _core {
     #[pymodule_export]
     use super::{
-        deb_control, deb_member, decompress, error::ReadError, extract_btf, extract_files, extract_host,
-        extract_package, ArrowStream, Extraction, Progress,
+        deb_control, deb_member, decompress, dwarf_types, error::ReadError, extract_btf, extract_files,
+        extract_host, extract_package, ArrowStream, Extraction, Progress,
     };
 
     #[pymodule_export]

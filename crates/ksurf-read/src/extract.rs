@@ -2,14 +2,16 @@
 
 use crate::archive::{decompress, Counters, Deb, Kind};
 use crate::btf::Btf;
+use crate::dwarf::Sections;
 use crate::elf::{is_elf, Buffer, Image};
 use crate::error::{At, Error, Result};
 use crate::image::{self, Evidence, ImageRows, Outcome, Place, PlacedSymbol, TypeSource};
 use crate::kallsyms;
 use crate::kernel::{join, join_on, Kernel};
+use crate::surface::from_dwarf;
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex};
 
 /// The largest image, in bytes, that is taken into memory.
@@ -118,6 +120,22 @@ pub fn files(
         }
         Ok(())
     })
+}
+
+/// The types of one image file by its DWARF alone, whatever else it has, as tables of a kernel of that image.
+pub fn dwarf_types(path: &Path) -> Result<Extraction> {
+    let place = path.display().to_string();
+    let read = || {
+        let image = Image::parse(Source::File(path.to_path_buf()).open()?)?;
+        let sections = Sections::of(&image).ok_or_else(|| Error::not_a_kernel("it has no DWARF"))?;
+        let mut rows = ImageRows::empty(&image::module_name(&place), &place, Evidence::Dwarf);
+        rows.types = TypeSource::Read(Box::new(from_dwarf::read(&sections, &AtomicBool::new(false))?));
+        let (kernel, incomplete) = join(vec![rows]);
+        let (release, machine, banner, config) = (None, image.machine_name(), None, None);
+        let unreadable = Vec::new();
+        Ok(Extraction { kernel, release, machine, unreadable, incomplete, banner, config })
+    };
+    read().at(&place)
 }
 
 /// Reads the running kernel from its BTF (`/sys/kernel/btf`) and symbol list (`/proc/kallsyms`).

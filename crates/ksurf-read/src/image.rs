@@ -745,7 +745,7 @@ impl<'i> Builder<'i> {
         let texts: Vec<Vec<String>> = runs
             .par_iter()
             .map(|run| {
-                let prototypes = sections.prototypes(units[run[0].0 as usize].header)?;
+                let prototypes = sections.types(units[run[0].0 as usize].header)?;
                 // A type that is out of reach (in another unit, with link-time optimisation) costs its prototype.
                 Ok(run.iter().map(|(_, offset)| prototypes.of(*offset).unwrap_or_default()).collect())
             })

@@ -129,6 +129,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The next bytes.
+    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
+        let start = self.at;
+        self.skip(count)?;
+        Ok(&self.data[start..self.at])
+    }
+
     /// A NUL-terminated string, without its NUL.
     pub fn string(&mut self) -> Result<&'a [u8]> {
         let rest = self.data.get(self.at..).unwrap_or_default();

@@ -36,6 +36,8 @@ pub enum Value<'a> {
     SectionOffset(u64),
     /// Index into the unit's list of range lists.
     RangesIndex(u64),
+    /// A block of bytes, or an expression.
+    Block(&'a [u8]),
     /// Something this reader has no use for.
     Other,
 }
@@ -197,6 +199,5 @@ pub fn read<'a>(
 }
 
 fn block<'a>(cursor: &mut Cursor<'a>, length: u64) -> Result<Value<'a>> {
-    cursor.skip(usize::try_from(length).unwrap_or(usize::MAX))?;
-    Ok(Value::Other)
+    cursor.bytes(usize::try_from(length).unwrap_or(usize::MAX)).map(Value::Block)
 }

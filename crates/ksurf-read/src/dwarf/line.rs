@@ -92,18 +92,19 @@ impl<'a> LineTable<'a> {
         index
     }
 
+    /// Directory and name of a file number, as they stand in the table.
+    pub fn raw(&self, sections: &Sections<'a>, number: u64) -> Option<(&'a [u8], &'a [u8])> {
+        let header = self.program.as_ref()?.header();
+        let file = header.file(number)?;
+        let directory = header.directory(file.directory_index());
+        let directory = directory.and_then(|directory| bytes(sections, directory));
+        Some((directory.unwrap_or_default(), bytes(sections, file.path_name())?))
+    }
+
     fn name(&self, sections: &Sections<'a>, number: u64) -> Option<String> {
         let header = self.program.as_ref()?.header();
         let file = header.file(number)?;
-        let string = |value: AttributeValue<Slice<'a>>| {
-            let bytes = match value {
-                AttributeValue::String(text) => text.slice(),
-                AttributeValue::DebugStrRef(at) => Sections::c_string(sections.str, at.0 as u64)?,
-                AttributeValue::DebugLineStrRef(at) => Sections::c_string(sections.line_str, at.0 as u64)?,
-                _ => return None,
-            };
-            Some(text(bytes))
-        };
+        let string = |value| bytes(sections, value).map(text);
         let name = string(file.path_name())?;
         // Before DWARF 5 directory 0 was the build folder and stood in no table.
         let directory = match header.directory(file.directory_index()) {
@@ -150,6 +151,16 @@ impl<'a> LineTable<'a> {
             out.sort_by_key(|row| (row.address, row.file != NO_FILE));
         }
         Ok(Rows { rows: out })
+    }
+}
+
+/// The bytes of a name in the table.
+fn bytes<'a>(sections: &Sections<'a>, value: AttributeValue<Slice<'a>>) -> Option<&'a [u8]> {
+    match value {
+        AttributeValue::String(text) => Some(text.slice()),
+        AttributeValue::DebugStrRef(at) => Sections::c_string(sections.str, at.0 as u64),
+        AttributeValue::DebugLineStrRef(at) => Sections::c_string(sections.line_str, at.0 as u64),
+        _ => None,
     }
 }
 

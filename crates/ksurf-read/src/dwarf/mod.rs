@@ -6,12 +6,16 @@
 
 mod abbrev;
 mod cursor;
+mod definitions;
 mod form;
 mod line;
 mod path;
 mod types;
 mod unit;
+mod walk;
 
+pub use definitions::{Defined, Found};
+pub use types::{Die, UnitTypes, VOID};
 pub use unit::{Code, Function, Site, Target, Unit, NONE};
 
 use crate::elf::Image;
@@ -20,7 +24,9 @@ use cursor::Cursor;
 use form::{Encoding, Value};
 use gimli::{EndianSlice, RunTimeEndian};
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
@@ -38,6 +44,8 @@ pub struct Sections<'a> {
     /// Addresses below this one are those of dropped code (a linker leaves 0 or 1 behind).
     lowest_address: u64,
     highest_address: u64,
+    /// Structs that were looked for by name: the unit that defines one, and the offset of its DIE.
+    structs: Mutex<FxHashMap<String, Option<(UnitHeader, usize)>>>,
 }
 
 /// Where a unit of `.debug_info` is, and how it is written.
@@ -78,7 +86,13 @@ impl<'a> Sections<'a> {
             ),
             lowest_address: loaded.map(|s| s.address).min().unwrap_or(2).max(2),
             highest_address: if image.address_size() == 4 { 0xffff_fff0 } else { u64::MAX - 15 },
+            structs: Mutex::default(),
         })
+    }
+
+    /// Whether integers are stored most significant byte first.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
     }
 
     fn cursor(&self, at: usize) -> Cursor<'a> {
@@ -163,9 +177,26 @@ impl<'a> Sections<'a> {
             .collect()
     }
 
-    /// The declaration of a function as C text, by its unit and the offset of its DIE.
-    pub fn prototypes<'s>(&'s self, header: UnitHeader) -> Result<types::Prototypes<'s, 'a>> {
-        types::Prototypes::new(self, header)
+    /// Finds what the units define: each type and function once, as far as its declaration tells.
+    pub fn definitions(&self, cancelled: &AtomicBool) -> Result<Found> {
+        definitions::find(self, &self.units()?, cancelled)
+    }
+
+    /// The first definition of `struct NAME`, and its unit; remembered.
+    pub fn find_struct(&self, name: &str) -> Option<(UnitHeader, usize)> {
+        let mut known = self.structs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(found) = known.get(name) {
+            return *found;
+        }
+        let find = |header: &UnitHeader| Some((*header, definitions::find_struct(self, header, name).ok()??));
+        let found = self.units().ok().and_then(|units| units.iter().find_map(find));
+        known.insert(name.to_owned(), found);
+        found
+    }
+
+    /// The types and prototypes of a unit, by the offsets of their DIEs.
+    pub fn types<'s>(&'s self, header: UnitHeader) -> Result<UnitTypes<'s, 'a>> {
+        UnitTypes::new(self, header)
     }
 
     fn is_dropped(&self, address: u64) -> bool {

@@ -4,7 +4,7 @@ use super::abbrev::{Abbreviation, Abbreviations};
 use super::cursor::Cursor;
 use super::form::{self, Value};
 use super::line::{LineTable, NO_FILE};
-use super::{gimli_encoding, gimli_error, Sections, UnitHeader};
+use super::{gimli_encoding, gimli_error, walk, Sections, UnitHeader};
 use crate::elf::text;
 use crate::error::{Error, Result};
 use gimli::constants as dw;
@@ -172,7 +172,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         let mut cursor = sections.cursor(header.first);
         let at = cursor.at;
         let code = cursor.uleb()?;
-        let root = abbreviations.get(code).ok_or_else(|| unknown_code(at, code))?;
+        let root = abbreviations.get(code).ok_or_else(|| walk::unknown_code(at, code))?;
         let (mut name, mut comp_dir, mut producer, mut language, mut stmt_list, mut low_pc) =
             (None, None, None, None, None, None);
         // The bases count from behind the header of their section if the unit does not say.
@@ -244,90 +244,14 @@ impl<'s, 'a> Reader<'s, 'a> {
         (!self.sections.is_dropped(address)).then_some(address)
     }
 
-    /// The next DIE: its offset and abbreviation, or `None` for the entry that ends a list of children.
-    #[inline(always)]
-    fn next<'r>(
-        abbreviations: &'r Abbreviations,
-        cursor: &mut Cursor<'a>,
-    ) -> Result<Option<&'r Abbreviation>> {
-        let at = cursor.at;
-        match cursor.uleb()? {
-            0 => Ok(None),
-            code => match abbreviations.get(code) {
-                Some(abbreviation) => Ok(Some(abbreviation)),
-                None => Err(unknown_code(at, code)),
-            },
-        }
-    }
-
-    /// Steps over a DIE's attributes; its sibling, if it says.
-    #[inline(always)]
-    fn skip_attributes(&self, cursor: &mut Cursor<'a>, abbreviation: &Abbreviation) -> Result<Option<usize>> {
-        let encoding = self.header.encoding;
-        let mut sibling = None;
-        if abbreviation.has_children {
-            if let Some((before, form)) = abbreviation.sibling {
-                let mut ahead = cursor.clone();
-                ahead.skip(before as usize)?;
-                if let Value::Reference(at) = form::read(&mut ahead, form, 0, encoding, self.header.offset)? {
-                    sibling = self.forward(at, ahead.at);
-                    if sibling.is_some() {
-                        return Ok(sibling);
-                    }
-                }
-            }
-        }
-        if let Some(size) = abbreviation.fixed_size {
-            cursor.skip(size as usize)?;
-            return Ok(None);
-        }
-        for attribute in self.abbreviations.attributes(abbreviation) {
-            if attribute.name == dw::DW_AT_sibling.0 {
-                if let Value::Reference(at) =
-                    form::read(cursor, attribute.form, 0, encoding, self.header.offset)?
-                {
-                    sibling = self.forward(at, cursor.at);
-                }
-            } else {
-                form::skip(cursor, attribute.form, encoding)?;
-            }
-        }
-        Ok(sibling)
-    }
-
-    /// A sibling is believed only if it leads forward and stays inside the unit: else the walk could loop.
-    #[inline(always)]
-    fn forward(&self, sibling: usize, from: usize) -> Option<usize> {
-        (sibling > from && sibling <= self.header.end).then_some(sibling)
-    }
-
     /// Steps over a DIE and everything in it. The cursor stands behind its abbreviation code.
     #[inline(always)]
     fn skip(&self, cursor: &mut Cursor<'a>, abbreviation: &Abbreviation) -> Result<()> {
-        let sibling = self.skip_attributes(cursor, abbreviation)?;
-        if !abbreviation.has_children {
-            return Ok(());
-        }
-        self.skip_children(cursor, sibling)
+        walk::skip(&self.header, &self.abbreviations, cursor, abbreviation)
     }
 
     fn skip_children(&self, cursor: &mut Cursor<'a>, sibling: Option<usize>) -> Result<()> {
-        if let Some(sibling) = sibling {
-            cursor.at = sibling;
-            return Ok(());
-        }
-        let mut depth = 1usize;
-        while depth > 0 {
-            match Self::next(&self.abbreviations, cursor)? {
-                None => depth -= 1,
-                Some(abbreviation) => match self.skip_attributes(cursor, abbreviation)? {
-                    Some(sibling) => cursor.at = sibling,
-                    None if abbreviation.has_children => depth += 1,
-                    None => {}
-                },
-            }
-        }
-        Ok(())
+        walk::skip_children(&self.header, &self.abbreviations, cursor, sibling)
     }
 
     fn attributes(&self, cursor: &mut Cursor<'a>, abbreviation: &Abbreviation) -> Result<Attributes<'a>> {
@@ -351,7 +275,9 @@ impl<'s, 'a> Reader<'s, 'a> {
                 dw::DW_AT_high_pc => out.high_pc = Some(value),
                 dw::DW_AT_entry_pc => out.entry_pc = Some(value),
                 dw::DW_AT_ranges => out.ranges = Some(value),
-                dw::DW_AT_sibling => out.sibling = reference().and_then(|at| self.forward(at, cursor.at)),
+                dw::DW_AT_sibling => {
+                    out.sibling = reference().and_then(|at| walk::forward(&self.header, at, cursor.at))
+                }
                 dw::DW_AT_call_file => out.call_file = value.number(),
                 dw::DW_AT_call_line => out.call_line = value.number(),
                 dw::DW_AT_call_origin => out.call_origin = reference(),
@@ -366,7 +292,7 @@ impl<'s, 'a> Reader<'s, 'a> {
     fn walk(&mut self) -> Result<()> {
         let abbreviations = Rc::clone(&self.abbreviations);
         let mut cursor = self.sections.cursor(self.header.first);
-        let Some(root) = Self::next(&abbreviations, &mut cursor)? else { return Ok(()) };
+        let Some(root) = walk::next(&abbreviations, &mut cursor)? else { return Ok(()) };
         if !root.has_children {
             return Ok(());
         }
@@ -376,7 +302,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         let mut scopes: Vec<Option<&'a [u8]>> = vec![None];
         while cursor.at < self.header.end {
             let at = cursor.at;
-            let Some(abbreviation) = Self::next(&abbreviations, &mut cursor)? else {
+            let Some(abbreviation) = walk::next(&abbreviations, &mut cursor)? else {
                 scopes.pop();
                 if scopes.is_empty() {
                     break;
@@ -529,7 +455,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         }
         let abbreviations = Rc::clone(&self.abbreviations);
         let mut cursor = self.sections.cursor(offset);
-        let abbreviation = Self::next(&abbreviations, &mut cursor)?;
+        let abbreviation = walk::next(&abbreviations, &mut cursor)?;
         let Some(abbreviation) = abbreviation.filter(|a| a.tag == dw::DW_TAG_subprogram.0) else {
             return Err(Error::corrupt(
                 ".debug_info",
@@ -604,7 +530,7 @@ impl<'s, 'a> Reader<'s, 'a> {
             if at >= self.header.end {
                 return Ok(());
             }
-            let Some(abbreviation) = Self::next(&abbreviations, cursor)? else {
+            let Some(abbreviation) = walk::next(&abbreviations, cursor)? else {
                 frames.pop();
                 continue;
             };
@@ -747,11 +673,6 @@ fn qualified<'a>(scopes: &[Option<&'a [u8]>], name: &'a [u8]) -> Cow<'a, [u8]> {
     }
     out.extend_from_slice(name);
     Cow::Owned(out)
-}
-
-#[cold]
-fn unknown_code(at: usize, code: u64) -> Error {
-    Error::corrupt(".debug_info", at as u64, format!("abbreviation {code} is not declared"))
 }
 
 #[cold]
