@@ -10,16 +10,20 @@ from pathlib import Path
 
 import click
 
-from archive import Archive, Package, unpacked
+from archive import Archive, Package, source_files, unpacked
+from bpf import Hook, Kfunc, StructOps, compiled, hooks, kfuncs, struct_ops, wanted_bpf_sources
+from built import built
 from capture import counts, write_capture
 from initramfs import initramfs
 from ksurf.acquire.debian import Offer
 from ksurf.cli import print_error
 from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import KsurfError, NotOnMirrorError
+from ksurf.paths import default_dataset
 from machine import boot
 from modules import in_order, is_module, read_module
 from syscalls import as_text, tables, wanted_sources
+from tsv import tab_separated
 
 KERNELS = (
     "debian:5.10-cloud-amd64",
@@ -73,17 +77,58 @@ def syscalls_command(selectors: tuple[str, ...], folder: Path) -> None:
     archive = Archive(TerminalReporter())
     offers = [archive.newest(selector) for selector in selectors or KERNELS]
     for base_version, offer in {offer.kernel.base_version: offer for offer in offers}.items():
-        kernel = offer.kernel
-        name = f"linux-source-{base_version}"
-        package = archive.find(name, kernel.arch, offer.suites, kernel.version)
-        if package is None:
-            raise NotOnMirrorError(f"{kernel.id}: the archive has its debug package, but not its source")
-        sources = wanted_sources(unpacked(archive.fetch(package)))
+        package = _source_package(archive, offer)
+        sources = wanted_sources(source_files(archive.fetch(package)))
         folder.mkdir(parents=True, exist_ok=True)
         for arch, lines in tables(sources).items():
             target = folder / f"syscalls-{base_version}-{arch}.tsv"
-            target.write_text(as_text(f"{name} {package.version}", lines))
-            click.echo(f"{target.name}: {len(lines)} lines, from {name} {package.version}")
+            target.write_text(as_text(f"{package.name} {package.version}", lines))
+            click.echo(f"{target.name}: {len(lines)} lines, from {package.name} {package.version}")
+
+
+@group.command("bpf")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option(
+    "--dataset",
+    type=click.Path(path_type=Path),
+    default=default_dataset,
+    help="Where the kernels are pulled to.",
+)
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=DATA, help="Where lists are written."
+)
+def bpf_command(selectors: tuple[str, ...], dataset: Path, folder: Path) -> None:
+    """Write the LSM hooks, kfuncs and struct_ops that the source of each SELECTOR's newest kernel has.
+
+    The kernel must be in the dataset: its configuration and its units say what of the source was compiled.
+    Without a selector, those of the usual kernels are written.
+    """
+    archive = Archive(TerminalReporter())
+    for offer in [archive.newest(selector) for selector in selectors or KERNELS]:
+        kernel = offer.kernel
+        config, units = built(dataset, kernel.id)
+        package = _source_package(archive, offer)
+        sources = wanted_bpf_sources(source_files(archive.fetch(package)))
+        texts = compiled(sources, config, units)
+        source = f"{package.name} {package.version}, as {kernel.release} is configured"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, columns, rows in (
+            ("hooks", Hook._fields, hooks(sources, config)),
+            ("kfuncs", Kfunc._fields, kfuncs(sources, texts)),
+            ("struct_ops", StructOps._fields, struct_ops(texts)),
+        ):
+            target = folder / f"{name}-{kernel.base_version}-{kernel.arch}.tsv"
+            target.write_text(tab_separated(source, columns, rows))
+            click.echo(f"{target.name}: {len(rows)} lines, from {source}")
+
+
+def _source_package(archive: Archive, offer: Offer) -> Package:
+    kernel = offer.kernel
+    name = f"linux-source-{kernel.base_version}"
+    package = archive.find(name, kernel.arch, offer.suites, kernel.version)
+    if package is None:
+        raise NotOnMirrorError(f"{kernel.id}: the archive has its debug package, but not its source")
+    return package
 
 
 def _record(archive: Archive, offer: Offer, target: Path, timeout: float) -> None:

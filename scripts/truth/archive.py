@@ -3,6 +3,7 @@
 The suites, the mirrors and the checks are ksurf's own; only the lists are read for other packages here.
 """
 
+import io
 import lzma
 import re
 import subprocess
@@ -26,7 +27,7 @@ from ksurf.paths import cache_dir
 from ksurf.progress import Reporter
 from ksurf.selector import Selector, select
 
-__all__ = ["Archive", "Package", "unpacked"]
+__all__ = ["Archive", "Package", "source_files", "unpacked"]
 
 _WANTED = re.compile(r"Package: (busybox-static|linux-(?:image|binary|modules|source)-\d\S*)\n")
 _FIELD = re.compile(r"(?m)^(Version|Filename|Size|SHA256): (\S+)$")
@@ -140,3 +141,15 @@ def unpacked(package: Path) -> Iterator[tuple[str, bytes]]:
             raise KsurfError(f"{package}: {error}") from error
         finally:
             process.kill()
+
+
+def source_files(package: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a ``linux-source`` package: path in the kernel's tree, and content."""
+    for path, content in unpacked(package):
+        if path.endswith((".tar.xz", ".tar.zst", ".tar.gz")):
+            with tarfile.open(fileobj=io.BytesIO(content), mode="r|*") as tar:
+                for member in tar:
+                    if member.isfile() and (file := tar.extractfile(member)) is not None:
+                        yield member.name.partition("/")[2], file.read()
+            return
+    raise KsurfError(f"{package}: no archive of the kernel's source in it")

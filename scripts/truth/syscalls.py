@@ -5,17 +5,15 @@ arch/arm64/kernel/Makefile.syscalls (which lines of a table are an architecture'
 no tables yet, arch/arm64/kernel/sys.c and sys32.c, which make them by including headers.
 """
 
-import csv
-import io
 import re
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ksurf.errors import InputError, KsurfError
+from tsv import tab_separated
 
 __all__ = ["Line", "as_text", "tables", "wanted_sources"]
 
@@ -42,8 +40,6 @@ _WANTED = frozenset(
     }
 )
 
-_COLUMNS = ("table", "number", "abi", "name", "entry", "compat_entry")
-
 
 class Line(NamedTuple):
     """A line of a table; what is empty is not said there."""
@@ -57,19 +53,9 @@ class Line(NamedTuple):
     compat_entry: str
 
 
-def wanted_sources(package: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """Return the files that matter of a ``linux-source`` package, by their path in the kernel's tree."""
-    for path, content in package:
-        if path.endswith((".tar.xz", ".tar.zst", ".tar.gz")):
-            with tarfile.open(fileobj=io.BytesIO(content), mode="r|*") as tar:
-                return {
-                    name: file.read().decode()
-                    for member in tar
-                    if (name := member.name.partition("/")[2]) in _WANTED
-                    and member.isfile()
-                    and (file := tar.extractfile(member)) is not None
-                }
-    raise KsurfError("the package has no archive of the kernel's source")
+def wanted_sources(files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Return what matters of the files of the kernel's source, by path."""
+    return {path: content.decode() for path, content in files if path in _WANTED}
 
 
 def tables(sources: Mapping[str, str]) -> dict[str, list[Line]]:
@@ -151,9 +137,4 @@ def _preprocessed(header: str, sources: Mapping[str, str]) -> str:
 
 def as_text(source: str, lines: Iterable[Line]) -> str:
     """Return the lines as tab-separated values; ``source`` is named at the head."""
-    text = io.StringIO()
-    text.write(f"# {source}\n")
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(lines)
-    return text.getvalue()
+    return tab_separated(source, Line._fields, lines)
