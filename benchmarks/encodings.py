@@ -1,7 +1,7 @@
 """What each column of a kernel costs under every encoding: the figures behind ``ksurf.dataset.schema``.
 
-``python -m benchmarks.encodings DIRECTORY [TABLE...]`` takes a kernel of a dataset (``kernels/kernel=ID``),
-writes each column alone in memory, and prints bytes, and CPU milliseconds of writing and reading. The one
+``python -m benchmarks.encodings DIRECTORY [TABLE...]`` takes a kernel of a dataset (``kernels/kernel=ID``), or
+a segment of its pool (``definitions/ID``), writes each column alone in memory, and prints bytes, and CPU milliseconds of writing and reading. The one
 that the schema says is marked; totals compare the schema's choice with the smallest there is.
 """
 
@@ -24,6 +24,7 @@ from ksurf.dataset.schema import TABLES, Column, Table
 _ENCODINGS: dict[str, tuple[str, ...]] = {
     "bool": ("PLAIN",),
     "int32": ("PLAIN", "DICTIONARY", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"),
+    "int64": ("PLAIN", "DICTIONARY", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"),
     "uint64": ("PLAIN", "DICTIONARY", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"),
     "string": ("PLAIN", "DICTIONARY", "DELTA_BYTE_ARRAY"),
 }
@@ -69,11 +70,12 @@ def costs(data: pa.Table, table: Table, column: Column) -> Iterator[Cost]:
 def main() -> None:
     """Print the figures of the tables that are named, or of all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path, help="a kernel of a dataset")
-    parser.add_argument("tables", nargs="*", default=list(TABLES), help="which tables; by default all")
+    parser.add_argument("directory", type=Path, help="a kernel of a dataset, or a segment of its pool")
+    parser.add_argument("tables", nargs="*", help="which tables; by default all that are there")
     arguments = parser.parse_args()
     chosen_total = least_total = 0
-    for name in arguments.tables:
+    there = [name for name in TABLES if (arguments.directory / f"{name}.parquet").exists()]
+    for name in arguments.tables or there:
         table = TABLES[name]
         for column in table.columns:
             data = pq.read_table(arguments.directory / f"{name}.parquet", columns=[column.name])
