@@ -1,8 +1,9 @@
 """What each column of a kernel costs under every encoding: the figures behind ``ksurf.dataset.schema``.
 
-``python -m benchmarks.encodings DIRECTORY [TABLE...]`` takes a kernel of a dataset (``kernels/kernel=ID``), or
-a segment of its pool (``definitions/ID``), writes each column alone in memory, and prints bytes, and CPU milliseconds of writing and reading. The one
-that the schema says is marked; totals compare the schema's choice with the smallest there is.
+``python -m benchmarks.encodings DIRECTORY [TABLE...]`` takes a kernel of a dataset (``kernels/kernel=ID``),
+or a segment of its pool (``definitions/ID``), writes each column alone in memory, and prints bytes, and CPU
+milliseconds of writing and reading. The one that the schema says is marked; totals compare the schema's
+choice with the smallest there is.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ksurf.dataset.manifest import Manifest, TableSize, UnreadableImage
-from ksurf.dataset.schema import FORMAT_VERSION
+from ksurf.dataset.schema import FORMAT_VERSION, TABLES
 from ksurf.dataset.store import RefusedKernel
 from ksurf.kernel import Kernel
 
@@ -137,11 +137,10 @@ class FakeStore:
         self.events.append(f"write {kernel.id}")
         self.kernels[kernel.id] = dict(source)
         self.configs[kernel.id] = {row["name"]: row["value"] for row in tables["config"].to_pylist()}
-        names = ("images", "functions", "instances", "call_sites", "symbols")
         return Manifest(
             kernel=kernel,
             source=source,
-            tables={name: TableSize(1234, 1_000_000) for name in names},
+            tables={name: TableSize(1234, 1_000_000) for name in TABLES},
             segments=(),
             images=(),
             unreadable=tuple(UnreadableImage(*image) for image in unreadable),

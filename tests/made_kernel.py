@@ -16,7 +16,7 @@ from ksurf.dataset.schema import TABLES, arrow_schema
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
 
-__all__ = ["MadeKernel", "kernel", "kvm_kernel", "offering_kernel", "store_with"]
+__all__ = ["MadeKernel", "bpf_kernel", "kernel", "kvm_kernel", "offering_kernel", "store_with"]
 
 
 def kernel(version: str = "6.12.1", *, arch: str = "amd64", flavor: str = "cloud") -> Kernel:
@@ -307,6 +307,44 @@ def offering_kernel(number: int = 0) -> MadeKernel:
     made.btf_id("task_kfuncs", "bpf_task_acquire", set_flags=1, flags=3, program_types="26")
     made.add("config", name="CONFIG_BPF", value="y")
     made.add("config", name="CONFIG_NUMBER", value=str(number))
+    return made
+
+
+def bpf_kernel(number: int = 0) -> MadeKernel:
+    """:func:`offering_kernel`, with what BPF needs of a kernel."""
+    made = offering_kernel(number)
+    hooks = {"file_open": "int (*)(struct file *)", "task_free": "void (*)(struct task_struct *)"}
+    made.type(
+        "union",
+        "security_list_options",
+        [
+            *(
+                {"name": hook, "type": type_, "bit_offset": 0, "byte_size": 8}
+                for hook, type_ in hooks.items()
+            ),
+            {"name": "lsm_func_addr", "type": "void *", "bit_offset": 0, "byte_size": 8},
+        ],
+        byte_size=8,
+    )
+    made.enum(
+        "bpf_prog_type", {"BPF_PROG_TYPE_UNSPEC": 0, "BPF_PROG_TYPE_KPROBE": 2, "BPF_PROG_TYPE_TRACING": 26}
+    )
+    made.enum("bpf_attach_type", {"BPF_TRACE_FENTRY": 24, "BPF_TRACE_KPROBE_MULTI": 42})
+    made.type("enum", "wide", [{"name": "TOP", "value": -1}], byte_size=8, signed=False)
+    made.struct("tcp_congestion_ops", ("void *", "init", 0, 8))
+    data = ("struct tcp_congestion_ops", "data", 64, 8)
+    made.struct(
+        "bpf_struct_ops_tcp_congestion_ops", ("struct bpf_struct_ops_common_value", "common", 0, 16), data
+    )
+    made.struct("bpf_struct_ops_link", ("struct bpf_link", "link", 0, 8))
+    made.type("typedef", "btf_trace_sched_switch", type="void (*)(void *, bool)")
+    made.prototype("bpf_lsm_file_open", "int", ("struct file *", "file"))
+    made.prototype("bpf_task_acquire", "struct task_struct *", ("struct task_struct *", "p"))
+    made.btf_id("bpf_lsm_hooks", "bpf_lsm_task_free")
+    made.btf_id("bpf_lsm_disabled_hooks", "bpf_lsm_task_free")
+    made.btf_id("sleepable_lsm_hooks", "bpf_lsm_file_open")
+    made.btf_id("old_kfuncs", "bpf_task_acquire", flags=1 << 30 | 32, program_types="2 26 99", set_flags=0)
+    made.btf_id("other_set", "nothing_special", set_flags=0, flags=0)
     return made
 
 

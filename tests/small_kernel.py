@@ -49,9 +49,10 @@ def tables() -> dict[str, Any]:
     return {**extraction.tables, "config": config_table([("CONFIG_BPF_SYSCALL", "y")])}
 
 
-def tables_with_types(number: int = 0) -> dict[str, Any]:
-    """The same with made types, some of which are other ones with another number."""
-    from made_kernel import offering_kernel
+def tables_with_offers(number: int = 0) -> dict[str, Any]:
+    """The same with a made kernel's types and offers, some of which are other ones with another number."""
+    from made_kernel import bpf_kernel
 
-    offers = offering_kernel(number).tables()
-    return {**tables(), **{name: offers[name] for name in ("types", "type_uses", "definitions", "members")}}
+    made = bpf_kernel(number).tables()
+    functions = {"images", "units", "functions", "instances", "call_sites", "symbols", "config"}
+    return {name: table if name in functions else made[name] for name, table in tables().items()}

@@ -23,13 +23,13 @@ from ksurf.dataset.parquet import SchemaMismatchError, read_streams
 from ksurf.dataset.schema import FORMAT_VERSION, POOLED, TABLES
 from ksurf.dataset.store import MANIFEST, Store
 from ksurf.errors import DatasetError, DiskFullError
-from small_kernel import identity, tables, tables_with_types
+from small_kernel import identity, tables, tables_with_offers
 
 WRITER = """
 import sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
-from small_kernel import identity, tables_with_types
+from small_kernel import identity, tables_with_offers
 from ksurf.dataset.store import Store
 store = Store(Path(sys.argv[1]))
 print("ready", flush=True)
@@ -37,7 +37,7 @@ for number in range(int(sys.argv[2])):
     kernel = identity(f"6.{{number}}")
     with store.locked(kernel.id):
         if not store.has(kernel.id):
-            store.write(kernel, tables_with_types(number % 5), source={{"kind": "test"}})
+            store.write(kernel, tables_with_offers(number % 5), source={{"kind": "test"}})
     print(kernel.id, flush=True)
 """
 
@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Store:
 def write(store: Store, version: str = "6.1", number: int = 0) -> Manifest:
     return store.write(
         identity(version),
-        tables_with_types(number),
+        tables_with_offers(number),
         source={"kind": "test"},
         unreadable=[("broken", "lib/broken.ko", "truncated")],
         incomplete=[("half", "lib/half.ko", "types: truncated")],
@@ -354,7 +354,7 @@ def test_what_a_damaged_manifest_may_need_stays(store: Store, text: str) -> None
 
 
 def test_members_stand_in_the_order_of_their_definitions(store: Store) -> None:
-    broken = {table: pa.table(stream) for table, stream in tables_with_types().items()}
+    broken = {table: pa.table(stream) for table, stream in tables_with_offers().items()}
     broken["members"] = broken["members"].take(list(range(broken["members"].num_rows))[::-1])
     with pytest.raises(SchemaMismatchError, match="order of the definitions"):
         store.write(identity(), broken, source={})

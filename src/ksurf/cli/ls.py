@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ksurf.cli.options import dataset_option
+
+if TYPE_CHECKING:
+    from ksurf.dataset.manifest import Manifest
 
 __all__ = ["command"]
 
@@ -25,16 +28,38 @@ _COLUMNS = (
     "call_sites",
     "bytes",
     "unreadable",
+    "incomplete",
 )
 
+_LONG = ("types", "tracepoints", "syscalls", "exports", "config", "compiler", "created")
+"""What --long adds: rows of tables, and facts of the manifest."""
 
-@click.command(epilog="\b\nExamples:\n  ksurf ls\n  ksurf ls --unreadable\n  ksurf ls --format json")
+
+_EXAMPLES = """\b
+Examples:
+  ksurf ls
+  ksurf ls --long
+  ksurf ls --unreadable
+  ksurf ls --format json
+"""
+
+
+@click.command(epilog=_EXAMPLES)
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print it."
 )
-@click.option("--unreadable", is_flag=True, help="List the images that could not be read instead, and why.")
+@click.option(
+    "--unreadable",
+    is_flag=True,
+    help="List the images that could not be read, or only in part, instead, and why.",
+)
+@click.option(
+    "--long",
+    is_flag=True,
+    help="Also say how many types and other things there are, what compiled it, and when it was added.",
+)
 @dataset_option
-def command(form: str, unreadable: bool, dataset: Path) -> int:
+def command(form: str, unreadable: bool, long: bool, dataset: Path) -> int:
     """List the kernels of the dataset, in version order, with what each holds.
 
     A kernel that this version of ksurf cannot use is named on standard error, and the exit status is 1.
@@ -45,14 +70,15 @@ def command(form: str, unreadable: bool, dataset: Path) -> int:
     store = Store(dataset)
     found = store.kernels()
     if unreadable:
-        columns: tuple[str, ...] = ("kernel", "image", "path", "reason")
+        columns: tuple[str, ...] = ("kernel", "image", "path", "missing", "reason")
         rows: list[dict[str, Any]] = [
-            {"kernel": m.kernel.id, "image": u.image, "path": u.path, "reason": u.reason}
+            {"kernel": m.kernel.id, "image": u.image, "path": u.path, "missing": missing, "reason": u.reason}
             for m in found
-            for u in m.unreadable
+            for missing, images in (("all", m.unreadable), ("part", m.incomplete))
+            for u in images
         ]
     else:
-        columns = ("id", *_COLUMNS)
+        columns = ("id", *_COLUMNS, *(_LONG if long else ()))
         rows = [
             {
                 "id": m.kernel.id,
@@ -63,6 +89,8 @@ def command(form: str, unreadable: bool, dataset: Path) -> int:
                 **{table: m.tables[table].rows for table in ("images", "functions", "call_sites")},
                 "bytes": m.byte_size,
                 "unreadable": len(m.unreadable),
+                "incomplete": len(m.incomplete),
+                **(_long(m) if long else {}),
             }
             for m in found
         ]
@@ -73,11 +101,21 @@ def command(form: str, unreadable: bool, dataset: Path) -> int:
         writer.writeheader()
         writer.writerows(rows)
     else:
-        _print_table(columns if unreadable else _COLUMNS, rows, dataset)
+        _print_table(columns if unreadable else columns[1:], rows, dataset)
     refused = store.refused()
     for kernel in refused:
-        print_error(f"{kernel.path}: {kernel.reason}", f"ksurf rm {kernel.id} removes it")
+        print_error(
+            f"{kernel.path}: {kernel.reason}", f"ksurf rm {kernel.id} removes it; then it can be made anew"
+        )
     return 1 if refused else 0
+
+
+def _long(manifest: Manifest) -> dict[str, Any]:
+    from ksurf.dataset.banner import parse_banner
+
+    rows = {name: manifest.tables[name].rows for name in _LONG if name in manifest.tables}
+    compiler = None if manifest.banner is None else parse_banner(manifest.banner).compiler
+    return {**rows, "compiler": compiler, "created": manifest.created.isoformat()}
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], dataset: Path) -> None:

@@ -41,17 +41,19 @@ def command(statement: str, form: str, selectors: tuple[str, ...], dataset: Path
     """Run a SQL statement (DuckDB's dialect) over all kernels; - reads it from standard input.
 
     There is a view for each table of docs/tables, with the kernel's id in its first column and names in place
-    of numbers: kernels, images, units, functions, instances, call_sites, symbols, config. raw_images and so
-    on have the columns as they are stored. Nothing can be written, and no other file be read.
+    of numbers: kernels, functions, instances, call_sites, symbols, types, tracepoints, syscalls and more.
+    fields, enumerators, lsm_hooks, kfuncs, struct_ops, bpf_enums and attachability are made of them.
+    raw_images and so on have the columns as they are stored. Nothing can be written, and no other file be read.
     """
     from ksurf.cli.choose import manifests
     from ksurf.dataset.query import connect, query
     from ksurf.dataset.store import Store
+    from ksurf.surface.attach_facts import judge
 
     store = Store(dataset)
     chosen = manifests(store, selectors)
     text = sys.stdin.read() if statement == "-" else statement
-    with connect(store, chosen) as connection:
+    with connect(store, chosen, statement=text, judge=judge) as connection:
         result = query(connection, text)
         rows = (row for batch in result.batches() for row in batch)
         {"table": _print_table, "csv": _print_csv, "json": _print_json}[form](result.columns, rows)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ksurf.kernel import Kernel
 
 __all__ = [
+    "KFUNC_FLAGS",
     "AttachRows",
     "BtfId",
     "CallSite",
@@ -224,6 +225,30 @@ class Export:
     gpl: bool
     namespace: str | None
     crc: int | None
+
+
+KFUNC_FLAGS = (
+    "KF_ACQUIRE",
+    "KF_RELEASE",
+    "KF_RET_NULL",
+    "KF_KPTR_GET",
+    "KF_TRUSTED_ARGS",
+    "KF_SLEEPABLE",
+    "KF_DESTRUCTIVE",
+    "KF_RCU",
+    "KF_ITER_NEW",
+    "KF_ITER_NEXT",
+    "KF_ITER_DESTROY",
+    "KF_RCU_PROTECTED",
+    "KF_FASTCALL",
+    "KF_ARENA_RET",
+    "KF_ARENA_ARG1",
+    "KF_ARENA_ARG2",
+    "KF_IMPLICIT_ARGS",
+    "KF_SPINLOCK_SAFE",
+    "KF_PERFMON",
+)
+"""``KF_*`` by bit (include/linux/btf.h). Bits 3 and 4 went as time passed and were not used again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ksurf.dataset.rows import BtfId, Definition
+from ksurf.dataset.rows import KFUNC_FLAGS, BtfId, Definition
 from ksurf.kernel import Kernel
 from ksurf.surface.change import Change, PrototypeChanged
 from ksurf.surface.symbol import SymbolStatus, found
@@ -25,29 +25,6 @@ __all__ = [
 
 BTF_SET8_KFUNCS = 1
 """Flag of a ``struct btf_id_set8`` that lists kfuncs and nothing else (include/linux/btf_ids.h)."""
-
-_FLAGS = (
-    "KF_ACQUIRE",
-    "KF_RELEASE",
-    "KF_RET_NULL",
-    "KF_KPTR_GET",
-    "KF_TRUSTED_ARGS",
-    "KF_SLEEPABLE",
-    "KF_DESTRUCTIVE",
-    "KF_RCU",
-    "KF_ITER_NEW",
-    "KF_ITER_NEXT",
-    "KF_ITER_DESTROY",
-    "KF_RCU_PROTECTED",
-    "KF_FASTCALL",
-    "KF_ARENA_RET",
-    "KF_ARENA_ARG1",
-    "KF_ARENA_ARG2",
-    "KF_IMPLICIT_ARGS",
-    "KF_SPINLOCK_SAFE",
-    "KF_PERFMON",
-)
-"""``KF_*`` by bit (include/linux/btf.h). Bits 3 and 4 went as time passed and were not used again."""
 
 _PROGRAM_TYPE = "BPF_PROG_TYPE_"
 
@@ -117,7 +94,7 @@ def is_kfunc(row: BtfId) -> bool:
 def flag_names(flags: int) -> tuple[str, ...]:
     """The names of the flags that are set; a bit from the future by its number."""
     return tuple(
-        _FLAGS[bit] if bit < len(_FLAGS) else f"1 << {bit}"
+        KFUNC_FLAGS[bit] if bit < len(KFUNC_FLAGS) else f"1 << {bit}"
         for bit in range(flags.bit_length())
         if flags & 1 << bit
     )
