@@ -43,7 +43,7 @@ def command(statement: str, form: str, selectors: tuple[str, ...], dataset: Path
     There is a view for each table of docs/tables, with the kernel's id in its first column and names in place
     of numbers: kernels, functions, instances, call_sites, symbols, types, tracepoints, syscalls and more.
     fields, enumerators, lsm_hooks, kfuncs, struct_ops, bpf_enums and attachability are made of them.
-    raw_images and so on have the columns as they are stored. Nothing can be written, and no other file be read.
+    raw_images and so on have the columns as they are stored. Nothing can be written, no other file be read.
     """
     from ksurf.cli.choose import manifests
     from ksurf.dataset.query import connect, query
