@@ -11,7 +11,7 @@ from ksurf.errors import KsurfError, is_full
 
 __all__ = ["main", "print_error", "run"]
 
-COMMANDS = ("kernels", "pull", "add", "ls", "rm", "sql", "show")
+COMMANDS = ("kernels", "pull", "add", "ls", "rm", "search", "show", "diff", "history", "sql")
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
 _EXAMPLES = """\b
@@ -20,7 +20,9 @@ Examples:
   ksurf pull debian:6.12-cloud-amd64             fetch the newest of these, and read it
   ksurf add linux-image-6.1.0-50-amd64-dbg.deb   read a package of your own
   ksurf ls                                       what is in the dataset
+  ksurf search vcpu_kick                         symbols of all kinds by a part of their name
   ksurf show function kvm_vcpu_kick              what a function is on each kernel
+  ksurf diff 6.12 7.3 --kind struct              what differs between two kernels
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,6 +84,7 @@ def function(
 
     The exit status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
+    from ksurf.cli.suggest import suggest
     from ksurf.dataset.lookup import function_names, functions_named
     from ksurf.report.function import report
     from ksurf.surface.function import judge
@@ -106,7 +107,7 @@ def function(
 
         click.echo("\n".join(function_text(r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return _suggest("function", missing, len(places), lambda name: function_names(places))
+    return suggest("function", missing, len(places), lambda name: function_names(places))
 
 
 def _symbol(
@@ -118,6 +119,7 @@ def _symbol(
     selectors: tuple[str, ...],
     dataset: Path,
 ) -> int:
+    from ksurf.cli.suggest import suggest
     from ksurf.report.find import names_of, statuses_of
     from ksurf.report.kinds import KINDS, report
 
@@ -140,7 +142,7 @@ def _symbol(
 
         click.echo("\n".join(symbol_text(kind, r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return _suggest(kind.title, missing, len(places), lambda name: names_of(kind_name, places, name))
+    return suggest(kind.title, missing, len(places), lambda name: names_of(kind_name, places, name))
 
 
 def _kernels(
@@ -155,21 +157,6 @@ def _kernels(
     kernels = [m.kernel for m in manifests(store, selectors)]
     groups = group(kernels, baseline_of(kernels, baseline))
     return groups, [(kernel, store.directory(kernel.id)) for kernel in kernels]
-
-
-def _suggest(title: str, missing: Sequence[str], kernels: int, known: Callable[[str], Iterable[str]]) -> int:
-    """Say what does not exist, and what is near it; the exit status."""
-    from ksurf.cli import print_error
-    from ksurf.report.near import near
-
-    what = title if title.isupper() or title.startswith("LSM") else title.lower()
-    for name in missing:
-        close = near(name, known(name))
-        print_error(
-            f"no {what} {name} on {kernels} kernel{'s' if kernels != 1 else ''}",
-            f"near names: {', '.join(close)}" if close else "ksurf ls lists the kernels that were searched",
-        )
-    return 1 if missing else 0
 
 
 _KINDS = {

@@ -40,6 +40,8 @@ def names_of(kind: str, kernels: Kernels, name: str) -> Collection[str]:
     if kind in _TYPES:
         return lookup.type_names(kernels, kinds=(kind,))
     match kind:
+        case "function":
+            return lookup.function_names(kernels)
         case "tracepoint":
             return lookup.tracepoint_names(kernels)
         case "syscall":

@@ -11,7 +11,7 @@ from ksurf.series import Groups
 from ksurf.surface.function import FunctionStatus
 from ksurf.surface.prototype import compare_definitions
 
-__all__ = ["Delta", "FunctionReport", "Group", "report"]
+__all__ = ["Delta", "FunctionReport", "Group", "compare", "report"]
 
 FunctionReport: TypeAlias = Report[FunctionStatus]
 """One function over the chosen kernels."""
@@ -19,10 +19,11 @@ FunctionReport: TypeAlias = Report[FunctionStatus]
 
 def report(name: str, groups: Groups, statuses: Mapping[Kernel, FunctionStatus]) -> FunctionReport:
     """Lay out the statuses of one function as the groups say."""
-    return lay_out(name, groups, statuses, _compare)
+    return lay_out(name, groups, statuses, compare)
 
 
-def _compare(old: FunctionStatus, new: FunctionStatus) -> Delta.Outcome:
+def compare(old: FunctionStatus, new: FunctionStatus) -> Delta.Outcome:
+    """What two statuses have that can be compared, and the changes."""
     # What is inlined away has no declaration that anything outside could lean on.
     present = (old.has_code, new.has_code)
     return present, tuple(compare_definitions(old.definitions, new.definitions)) if all(present) else None

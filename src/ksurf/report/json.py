@@ -19,7 +19,15 @@ from ksurf.surface.symbol import SymbolStatus
 
 S = TypeVar("S", bound=ReportStatus)
 
-__all__ = ["SCHEMA_VERSION", "function_document", "function_json", "symbol_document", "symbol_json"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "change_document",
+    "function_document",
+    "function_json",
+    "kernel_document",
+    "symbol_document",
+    "symbol_json",
+]
 
 SCHEMA_VERSION = 1
 """Rises when a name is removed or means something else; new names may come at any time."""
@@ -50,7 +58,7 @@ def symbol_document(kind: SymbolKind[Any], report: SymbolReport) -> dict[str, An
     def status(member: Member, status: SymbolStatus[Any]) -> dict[str, Any]:
         return {
             "label": member.label,
-            "kernel": _kernel(member.kernel),
+            "kernel": kernel_document(member.kernel),
             "present": status.is_present,
             "statuses": [found.value for found in status.statuses],
             "definitions": [
@@ -79,14 +87,15 @@ def _group(group: Group[S], write_status: Callable[[Member, S], dict[str, Any]])
     }
 
 
-def _kernel(kernel: Kernel) -> dict[str, Any]:
+def kernel_document(kernel: Kernel) -> dict[str, Any]:
+    """Who a kernel is."""
     return {"id": kernel.id, **asdict(kernel)}
 
 
 def _status(member: Member, status: FunctionStatus) -> dict[str, Any]:
     return {
         "label": member.label,
-        "kernel": _kernel(member.kernel),
+        "kernel": kernel_document(member.kernel),
         "present": status.is_present,
         "statuses": [found.value for found in status.statuses],
         "collision": status.collision.value if status.collision else None,
@@ -159,11 +168,12 @@ def _delta(delta: Delta) -> dict[str, Any]:
         "old": delta.old.kernel.id,
         "new": delta.new.kernel.id,
         "present": list(delta.present),
-        "changes": None if delta.changes is None else [_change(change) for change in delta.changes],
+        "changes": None if delta.changes is None else [change_document(change) for change in delta.changes],
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_document(change: Change) -> dict[str, Any]:
+    """One change."""
     sides = {side: _side(change, side) for side in ("old", "new")}
     return {"kind": type(change).__name__, **sides, **change.details()}
 

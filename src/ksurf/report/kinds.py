@@ -22,7 +22,7 @@ from ksurf.surface.tracepoint import TraceEvent, compare_tracepoints, field_text
 from ksurf.surface.type_change import compare_types
 from ksurf.surface.types import Line, c_lines, enumerators, fields
 
-__all__ = ["KINDS", "SymbolKind", "SymbolReport", "report"]
+__all__ = ["KINDS", "SymbolKind", "SymbolReport", "comparison", "report"]
 
 T = TypeVar("T")
 
@@ -49,16 +49,21 @@ class SymbolKind(Generic[T]):
     """The language of its text."""
 
 
-def report(
-    kind: SymbolKind[T], name: str, groups: Groups, statuses: Mapping[Kernel, SymbolStatus[T]]
-) -> SymbolReport:
-    """Lay out the statuses of one symbol as the groups say."""
+def comparison(kind: SymbolKind[T]) -> Callable[[SymbolStatus[T], SymbolStatus[T]], Delta.Outcome]:
+    """What compares two statuses of a kind."""
 
     def compare(old: SymbolStatus[T], new: SymbolStatus[T]) -> Delta.Outcome:
         present = (old.is_present, new.is_present)
         return present, compare_statuses(old, new, kind.compare) if all(present) else None
 
-    return lay_out(name, groups, statuses, compare)
+    return compare
+
+
+def report(
+    kind: SymbolKind[T], name: str, groups: Groups, statuses: Mapping[Kernel, SymbolStatus[T]]
+) -> SymbolReport:
+    """Lay out the statuses of one symbol as the groups say."""
+    return lay_out(name, groups, statuses, comparison(kind))
 
 
 def _size(byte_size: int | None) -> str:

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from ksurf.kernel import Kernel
 from ksurf.series import Groups, Member
 from ksurf.surface.change import Change
+from ksurf.surface.function import Status
 
 __all__ = ["Compare", "Delta", "Group", "Report", "ReportStatus", "lay_out"]
 
@@ -20,6 +21,10 @@ class ReportStatus(Protocol):
     @property
     def is_present(self) -> bool:
         """The kernel has it."""
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """What is to be said of it; nothing is OK."""
 
 
 S = TypeVar("S", bound=ReportStatus)

@@ -19,7 +19,7 @@ from ksurf.surface.change import Change
 from ksurf.surface.function import FunctionStatus, InstanceStatus, Status
 from ksurf.surface.symbol import SymbolStatus
 
-__all__ = ["function_markdown", "symbol_markdown"]
+__all__ = ["change_items", "code", "function_markdown", "symbol_markdown"]
 
 S = TypeVar("S", bound=ReportStatus)
 
@@ -41,7 +41,7 @@ def symbol_markdown(kind: SymbolKind[Any], report: SymbolReport) -> str:
 def _document(
     title: str, report: Report[S], write_status: Callable[[Member, S], Iterable[str]]
 ) -> Iterator[str]:
-    yield f"# {title}: {_code(report.name)}"
+    yield f"# {title}: {code(report.name)}"
     yield ""
     yield "## Status"
     for group in report.groups:
@@ -60,7 +60,7 @@ def _document(
 
 def _title(member: Member, statuses: Iterable[Status]) -> str:
     words = ", ".join(found.value for found in statuses)
-    return f"In {_code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
+    return f"In {code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
 
 
 def _symbol_status(kind: SymbolKind[Any], member: Member, status: SymbolStatus[Any]) -> Iterator[str]:
@@ -163,24 +163,26 @@ def _delta(delta: Delta) -> Iterator[str]:
     yield "<li>"
     if delta.changes:
         yield "<details>"
-        yield f"<summary>Changed between {_code(delta.old.label)} and {_code(delta.new.label)} ⚠️</summary>"
+        yield f"<summary>Changed between {code(delta.old.label)} and {code(delta.new.label)} ⚠️</summary>"
         yield "<ul>"
-        for change in condensed(delta.changes):
-            yield "<li>"
-            yield f"<b>{change.label}. </b>"
-            yield _change(change)
-            yield "</li>"
+        yield from change_items(condensed(delta.changes))
         yield "</ul>"
         yield "</details>"
     else:
-        yield f"No changes between {_code(delta.old.label)} and {_code(delta.new.label)} ✅"
+        yield f"No changes between {code(delta.old.label)} and {code(delta.new.label)} ✅"
     yield "</li>"
 
 
-def _change(change: Change) -> str:
-    return " ➡️ ".join(_code(side) for side in (change.before, change.after) if side is not None)
+def change_items(changes: Iterable[Change]) -> Iterator[str]:
+    """The changes as items of a list."""
+    for change in changes:
+        yield "<li>"
+        yield f"<b>{change.label}. </b>"
+        yield " ➡️ ".join(code(side) for side in (change.before, change.after) if side is not None)
+        yield "</li>"
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """A name or C text as HTML shows it."""
     # Names come from files that anyone can make; Rust's have angle brackets of their own.
     return f"<code>{text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}</code>"

@@ -21,6 +21,8 @@ from ksurf.surface.function import FunctionStatus, InstanceStatus
 
 __all__ = ["change_line", "delta_lines", "function_text"]
 
+_SIDE = 240
+"""Characters of a change's side; what an event prints may be thousands, and is in JSON."""
 _CALLERS = 8
 _INSTANCES = 6
 _SYMBOLS = 6
@@ -196,9 +198,13 @@ def delta_lines(delta: Delta) -> Iterator[str]:
 
 
 def change_line(change: Change) -> str:
-    """One change as a line."""
-    sides = " → ".join(side for side in (change.before, change.after) if side is not None)
+    """One change as a line; texts that are longer than a line are cut."""
+    sides = " → ".join(_cut(side) for side in (change.before, change.after) if side is not None)
     if isinstance(change, RenameProposed):
         why = f"({change.score:.0%}: {'; '.join(change.evidence)})"
         return f"{change.label}: {sides} {click.style(why, dim=True)}"
     return f"{change.label}: {sides}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SIDE else f"{text[: _SIDE - 1]}…"

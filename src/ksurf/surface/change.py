@@ -14,6 +14,7 @@ __all__ = [
     "PrototypeChanged",
     "Removed",
     "RenameProposed",
+    "shown_text",
 ]
 
 
@@ -43,10 +44,15 @@ class Change:
 
 
 def _line(value: object) -> str | None:
-    if value is None or isinstance(value, str):
+    return None if value is None else shown_text(value)
+
+
+def shown_text(value: object) -> str:
+    """The text of something that a change is about: itself, or its attribute, or those of its parts."""
+    if isinstance(value, str):
         return value
     if isinstance(value, tuple):
-        return ", ".join(_line(part) or "" for part in value)
+        return ", ".join(map(shown_text, value))
     return str(getattr(value, "text", value))
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from ksurf.dataset.rows import Function
 from ksurf.surface.change import Change
@@ -94,6 +95,9 @@ class ReturnTypeChanged(Change):
     new: str
 
 
+_BEFORE_NAME = frozenset(("", " ", "*", "("))
+_PARENTHESES = re.compile(r"[()]")
+_BRACKETS = re.compile(r"[(\[{<]")
 _ARRAYS = re.compile(r"(?:\s*\[[^\]]*\])*$")
 _POINTER = re.compile(r"\(\s*\*(?:\s|\*|const\b|volatile\b|restrict\b)*")
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -126,30 +130,46 @@ def parse_prototype(text: str, name: str) -> Prototype:
     Raises ``ValueError`` if it declares no function of that name.
     """
     declaration = " ".join(text.strip().rstrip(";").split())
-    # Rust's declarations have only the last part of the path, which may itself hold paths in brackets.
-    starts = (0, *(colons.end() for colons in re.finditer("::", name)))
-    searches = (re.search(rf"(?:^|(?<=[\s*(])){re.escape(name[s:])}\s*\(", declaration) for s in starts)
-    found = next((match for match in searches if match is not None), None)
-    if found is None:
+    start, opening = _own_name(declaration, name)
+    if opening < 0:
         raise ValueError(f"no declaration of a function {name}: {text!r}")
-    closing = _closing(declaration, found.end() - 1)
-    inside = declaration[found.end() : closing].strip()
+    closing = _closing(declaration, opening)
+    inside = declaration[opening + 1 : closing].strip()
     parts = [] if inside in {"", "void"} else _split(inside)
-    return_type = f"{declaration[: found.start()].rstrip()}{declaration[closing + 1 :].strip()}"
+    return_type = f"{declaration[:start].rstrip()}{declaration[closing + 1 :].strip()}"
     return Prototype(return_type, tuple(_param(part) for part in parts))
+
+
+def _own_name(declaration: str, name: str) -> tuple[int, int]:
+    """Where the declared name begins, and where its parameters open; -1 if it is not there."""
+    # Rust's declarations have only the last part of the path, which may itself hold paths in brackets.
+    while True:
+        start = declaration.find(name)
+        while start >= 0:
+            opening = start + len(name)
+            while declaration[opening : opening + 1] == " ":
+                opening += 1
+            if declaration[opening : opening + 1] == "(" and declaration[start - 1 : start] in _BEFORE_NAME:
+                return start, opening
+            start = declaration.find(name, start + 1)
+        _, colons, name = name.partition("::")
+        if not colons:
+            return -1, -1
 
 
 def _closing(text: str, opening: int) -> int:
     depth = 0
-    for index in range(opening, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[index], 0)
+    for found in _PARENTHESES.finditer(text, opening):
+        depth += 1 if found[0] == "(" else -1
         if depth == 0:
-            return index
+            return found.start()
     raise ValueError(f"unbalanced parentheses: {text!r}")
 
 
 def _split(text: str) -> list[str]:
     """Split at the commas outside all brackets."""
+    if not _BRACKETS.search(text):
+        return [part.strip() for part in text.split(",")]
     parts, depth, start = [], 0, 0
     for index, char in enumerate(text):
         if char in "([{<":
@@ -162,6 +182,7 @@ def _split(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
+@lru_cache(maxsize=1 << 14)
 def _param(text: str) -> Param:
     found = _name_span(text)
     if found is None:
@@ -222,6 +243,8 @@ def _pairs(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
     taken_old, taken_new = {a for a, _ in pairs}, {b for _, b in pairs}
     rest_old = [a for a in range(len(old)) if a not in taken_old]
     rest_new = [b for b in range(len(new)) if b not in taken_new]
+    if not rest_old or not rest_new:
+        return sorted(pairs)
 
     def gap(index: int, side: int) -> frozenset[int]:
         """The pairs by name that come before a place."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from functools import lru_cache
 
-from ksurf.surface.change import RenameProposed
+from ksurf.surface.change import RenameProposed, shown_text
 
 __all__ = [
     "NAME_LIMIT",
@@ -27,7 +27,7 @@ __all__ = [
 
 THRESHOLD = 0.65
 """The score from which a rename is proposed. Same type, same place and a wholly different name stay below."""
-NAME_LIMIT = 0.25
+NAME_LIMIT = 0.2
 """Names that have less in common are never proposed, whatever else is the same."""
 _PAIRS_LIMIT = 1 << 14
 """Pairs of a definition that are looked at in full; beyond it only those with a word in common are."""
@@ -35,6 +35,10 @@ _PAIRS_LIMIT = 1 << 14
 # What each finding adds to the score; together 1.
 _NAME, _TYPE, _GAP, _ORDER, _OFFSET = 0.40, 0.25, 0.15, 0.10, 0.10
 _PATTERN = 0.10
+_HOLDERS_LIMIT = 64
+"""A word and a place or part that more symbols have than this tell nothing."""
+_NEAR_LIMIT = 6
+_PARTS_LIMIT = 8
 _PLACE, _SHAPE, _CALLERS = 0.15, 0.35, 0.10
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -44,8 +48,8 @@ class Candidate:
     """A member of something: a field, a parameter, an enumerator."""
 
     name: str
-    text: str
-    """What a report shows."""
+    shown: object
+    """What a report shows: a text, or what has one."""
     type: str
     place: int | None
     """Its offset, or its value."""
@@ -56,12 +60,19 @@ def words(name: str) -> list[str]:
     return [word.casefold() for word in _WORDS.findall(name)]
 
 
+@lru_cache(maxsize=1 << 16)
+def _pieces(name: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of a name, and its pairs of letters."""
+    folded = f" {name.casefold()} "
+    return frozenset(words(name)), frozenset(map(str.__add__, folded, folded[1:]))
+
+
 def name_similarity(old: str, new: str) -> float:
-    """How much two names have in common, from 0 to 1: half by their words, half by their letters."""
-    a, b = Counter(words(old)), Counter(words(new))
-    total = a.total() + b.total()
-    by_words = 2 * (a & b).total() / total if total else 0.0
-    return (by_words + SequenceMatcher(None, old, new, autojunk=False).ratio()) / 2
+    """How much two names have in common, from 0 to 1: half by their words, half by their pairs of letters."""
+    (words_old, pairs_old), (words_new, pairs_new) = _pieces(old), _pieces(new)
+    by_words = 2 * len(words_old & words_new) / ((len(words_old) + len(words_new)) or 1)
+    by_letters = 2 * len(pairs_old & pairs_new) / (len(pairs_old) + len(pairs_new))
+    return (by_words + by_letters) / 2
 
 
 def propose(old: Sequence[Candidate], new: Sequence[Candidate]) -> list[RenameProposed]:
@@ -124,8 +135,8 @@ class _Scored:
     score: float
     old: str
     new: str
-    old_text: str
-    new_text: str
+    old_shown: object
+    new_shown: object
     evidence: tuple[str, ...]
     pattern: _Pattern | None = None
     """The words that only one of the names has, where they share others."""
@@ -193,7 +204,7 @@ def _score(a: _Placed, b: _Placed) -> _Scored | None:
     gone = tuple(word for word in before if word not in shared)
     come = tuple(word for word in after if word not in shared)
     pattern = (gone, come) if shared and gone and come else None
-    return _Scored(score, old.name, new.name, old.text, new.text, tuple(evidence), pattern)
+    return _Scored(score, old.name, new.name, old.shown, new.shown, tuple(evidence), pattern)
 
 
 def _between(placed: _Placed) -> str:
@@ -224,18 +235,34 @@ class Whole:
 
 
 def propose_wholes(old: Sequence[Whole], new: Sequence[Whole]) -> list[RenameProposed]:
-    """The renames among symbols of one kind that only one of two kernels has."""
-    by_word: dict[str, set[int]] = {}
+    """The renames among symbols of one kind that only one of two kernels has.
+
+    Looked at are those that have both a word and something else in common.
+    """
+    holders: dict[tuple[str, str], list[int]] = {}
     for index, whole in enumerate(new):
-        for word in words(whole.name):
-            by_word.setdefault(word, set()).add(index)
+        for trait in _traits(whole):
+            holders.setdefault(trait, []).append(index)
     scored = []
     for a in old:
-        for index in sorted(_rarest(words(a.name), by_word)):
+        near: dict[int, int] = {}
+        for trait in _traits(a):
+            held = holders.get(trait, ())
+            if len(held) <= _HOLDERS_LIMIT:
+                for index in held:
+                    near[index] = near.get(index, 0) + 1
+        for index in sorted(near, key=near.__getitem__, reverse=True)[:_NEAR_LIMIT]:
             one = _score_whole(a, new[index])
             if one is not None:
                 scored.append(one)
     return _choose(scored)
+
+
+def _traits(whole: Whole) -> Iterator[tuple[str, str]]:
+    """A word of the name together with the place or a caller; with a part where there is no place."""
+    parts = [whole.place] if whole.place is not None else sorted(whole.shape)[:_PARTS_LIMIT]
+    parts += sorted(whole.callers)[:_PARTS_LIMIT]
+    return ((word, part) for word in _pieces(whole.name)[0] for part in parts)
 
 
 def _score_whole(old: Whole, new: Whole) -> _Scored | None:
@@ -275,5 +302,7 @@ def _choose(scored: Sequence[_Scored]) -> list[RenameProposed]:
         if one.score >= THRESHOLD and one.old not in taken_old and one.new not in taken_new:
             taken_old.add(one.old)
             taken_new.add(one.new)
-            result.append(RenameProposed(one.old_text, one.new_text, one.score, one.evidence))
+            result.append(
+                RenameProposed(shown_text(one.old_shown), shown_text(one.new_shown), one.score, one.evidence)
+            )
     return result

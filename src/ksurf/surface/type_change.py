@@ -246,7 +246,7 @@ def _around(path: str) -> Iterator[str]:
 
 
 def _candidates(among: Mapping[str, Field]) -> list[Candidate]:
-    return [Candidate(f.path, f.text, f.type, f.bit_offset) for f in among.values()]
+    return [Candidate(f.path, f, f.type, f.bit_offset) for f in among.values()]
 
 
 def _compare_enumerators(old: Mapping[str, int], new: Mapping[str, int]) -> list[Change]:

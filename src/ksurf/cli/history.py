@@ -1,0 +1,76 @@
+"""``ksurf history``: one line per change of a symbol, along its series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ksurf.cli.options import dataset_option, on_option
+
+__all__ = ["command"]
+
+_KINDS = (
+    *("function", "struct", "union", "enum", "typedef", "field"),
+    *("tracepoint", "syscall", "lsm", "kfunc", "export", "config"),
+)
+
+_EXAMPLES = """\b
+Examples:
+  ksurf history struct kvm
+  ksurf history function vfs_read --on cloud-amd64
+  ksurf history field task_struct::__state --format json
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("kind", type=click.Choice(_KINDS), metavar="KIND")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    help="Lines to read, or JSON (docs/report-json.md).",
+)
+@on_option
+@dataset_option
+def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, ...], dataset: Path) -> int:
+    """Show how a symbol changed from version to version, on each architecture and flavor.
+
+    KIND is function, struct, union, enum, typedef, field, tracepoint, syscall, lsm, kfunc, export or config.
+    The exit status is 1 if one of the names exists on none of the kernels; near names are suggested.
+    """
+    from ksurf.cli.choose import manifests
+    from ksurf.cli.suggest import suggest
+    from ksurf.dataset.store import Store
+    from ksurf.report.find import names_of, statuses_of
+    from ksurf.report.history import histories, history_json, history_text
+    from ksurf.report.kinds import KINDS, comparison
+
+    store = Store(dataset)
+    places = [(m.kernel, store.directory(m.kernel.id)) for m in manifests(store, selectors)]
+    names = tuple(dict.fromkeys(names))
+    if kind == "function":
+        from ksurf.dataset.lookup import functions_named
+        from ksurf.report.function import compare
+        from ksurf.surface.function import judge
+
+        rows = functions_named(names, places)
+        found = {
+            name: histories(name, {own.kernel: judge(own) for own in rows[name]}, compare) for name in names
+        }
+    else:
+        statuses = statuses_of(kind, names, places)
+        found = {
+            name: histories(name, {s.kernel: s for s in statuses[name]}, comparison(KINDS[kind]))
+            for name in names
+        }
+    present = {name: series for name, series in found.items() if any(one.present for one in series)}
+    if form == "json":
+        click.echo(history_json(kind, present), nl=False)
+    elif present:
+        click.echo("\n".join(history_text(kind, name, series) for name, series in present.items()), nl=False)
+    title = KINDS[kind].title if kind in KINDS else kind
+    missing = [name for name in names if name not in present]
+    return suggest(title, missing, len(places), lambda name: names_of(kind, places, name))

@@ -1,0 +1,75 @@
+"""``ksurf search``: symbols of all kinds by a part of their name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ksurf.cli.options import dataset_option, on_option
+
+__all__ = ["command"]
+
+_KINDS = (
+    *("function", "struct", "union", "enum", "typedef"),
+    *("tracepoint", "syscall", "lsm", "kfunc", "export", "config"),
+)
+_LIMIT = 40
+
+_EXAMPLES = """\b
+Examples:
+  ksurf search vcpu_kick
+  ksurf search sched --kind tracepoint --limit 0
+  ksurf search bpf_task --kind kfunc --kind function --on 6.12 --format json
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("text", metavar="TEXT")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help="Only symbols of this kind; may be repeated.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=_LIMIT,
+    metavar="N",
+    help=f"How many are listed, by default {_LIMIT}; 0 is all.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    help="Lines to read, or JSON (docs/report-json.md).",
+)
+@on_option
+@dataset_option
+def command(
+    text: str, kinds: tuple[str, ...], limit: int, form: str, selectors: tuple[str, ...], dataset: Path
+) -> int:
+    """Find symbols whose name has TEXT in it, in whatever case, on any of the kernels.
+
+    The name itself comes first, then names that begin with it, have it as a word, or have it anywhere. The
+    exit status is 1 if there is none.
+    """
+    from ksurf.cli import print_error
+    from ksurf.cli.choose import manifests
+    from ksurf.dataset.store import Store
+    from ksurf.report.search import SEARCH_KINDS, search, search_json, search_text
+
+    store = Store(dataset)
+    places = [(m.kernel, store.directory(m.kernel.id)) for m in manifests(store, selectors)]
+    hits = search(text, places, kinds or SEARCH_KINDS)
+    write_limit = limit or None
+    if form == "json":
+        click.echo(search_json(text, hits, len(places), limit=write_limit), nl=False)
+    elif hits:
+        click.echo(search_text(hits, len(places), limit=write_limit), nl=False)
+    if not hits:
+        print_error(f"no symbol has {text} in its name", "ksurf ls lists the kernels that were searched")
+    return 0 if hits else 1

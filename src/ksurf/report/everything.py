@@ -1,0 +1,404 @@
+"""Two kernels compared in everything.
+
+Keys and names are compared as Arrow has them; Python objects are made for what differs, and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ksurf.dataset.lookup import definitions_of, read_tables
+from ksurf.dataset.lookup.table import values_of
+from ksurf.dataset.rows import (
+    BtfId,
+    ConfigOption,
+    Definition,
+    Export,
+    Function,
+    Syscall,
+    Tracepoint,
+    TracepointField,
+)
+from ksurf.kernel import Kernel
+from ksurf.surface.config import compare_options, judge_option
+from ksurf.surface.diff import KindDiff, diff_kind, diff_statuses
+from ksurf.surface.export import compare_exports, judge_export
+from ksurf.surface.kfunc import compare_kfuncs, is_kfunc, judge_kfunc
+from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION, compare_hooks, hooks, judge_hook
+from ksurf.surface.prototype import compare_definitions
+from ksurf.surface.rename import Whole
+from ksurf.surface.symbol import SymbolStatus, compare_statuses, found
+from ksurf.surface.syscall import compare_syscalls, judge_syscall
+from ksurf.surface.tracepoint import compare_tracepoints, judge_tracepoint, traceiter_name
+from ksurf.surface.type_change import compare_types
+from ksurf.surface.types import enumerators, fields
+
+__all__ = ["DIFF_KINDS", "differences"]
+
+T = TypeVar("T")
+
+_TYPES = ("struct", "union", "enum", "typedef", "var")
+DIFF_KINDS = ("function", *_TYPES, "tracepoint", "syscall", "lsm", "kfunc", "export", "config")
+"""The kinds that are compared, in the order of a report."""
+
+_TRACEITER = traceiter_name("")
+
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "images": ("name",),
+    "types": ("name", "kind", "image", "definition"),
+    "functions": ("id", "name", "decl_file", "decl_line", "prototype"),
+    "instances": ("function", "out_of_line"),
+    "symbols": ("function",),
+    "tracepoints": ("id", "image", "system", "name", "class", "tracepoint", "print_format"),
+    "tracepoint_fields": ("tracepoint", "name", "type", "byte_offset", "byte_size", "signed"),
+    "syscalls": ("abi", "number", "name", "entry"),
+    "exports": ("name", "image", "gpl", "namespace", "crc"),
+    "btf_ids": ("set", "image", "set_flags", "kind", "name", "flags", "program_types"),
+    "config": ("name", "value"),
+}
+_TABLES = {
+    "function": ("functions", "instances", "symbols"),
+    **dict.fromkeys(_TYPES, ("images", "types")),
+    "tracepoint": ("images", "tracepoints", "tracepoint_fields", "types"),
+    "syscall": ("syscalls",),
+    "lsm": ("images", "types", "btf_ids"),
+    "kfunc": ("images", "types", "btf_ids"),
+    "export": ("images", "exports"),
+    "config": ("config",),
+}
+
+
+def differences(
+    old: tuple[Kernel, Path], new: tuple[Kernel, Path], kinds: Collection[str] = DIFF_KINDS
+) -> list[KindDiff]:
+    """What differs between two kernels, each with its directory: of each kind, in the usual order."""
+    tables = {table for kind in kinds for table in _TABLES[kind]}
+    columns = {table: own for table, own in _COLUMNS.items() if table in tables}
+    sides = [
+        _Side(kernel, directory, held)
+        for (kernel, directory), held in zip((old, new), read_tables([old[1], new[1]], columns), strict=True)
+    ]
+    pair = _Pair(*sides)
+    return [pair.diff(kind) for kind in DIFF_KINDS if kind in kinds]
+
+
+class _Side:
+    """One kernel's tables, as Arrow has them."""
+
+    def __init__(self, kernel: Kernel, directory: Path, tables: Mapping[str, Any]) -> None:
+        self.kernel = kernel
+        self.directory = directory
+        self.tables = tables
+
+    @cached_property
+    def images(self) -> list[str]:
+        names: list[str] = self.tables["images"]["name"].to_pylist()
+        return names
+
+    def rows(self, table: Any) -> Iterable[dict[str, Any]]:
+        """A table's rows, with images by name."""
+        for row in table.to_pylist():
+            if "image" in row:
+                row["image"] = self.images[row["image"]]
+            yield row
+
+
+class _Pair:
+    """Two kernels."""
+
+    def __init__(self, old: _Side, new: _Side) -> None:
+        self._sides = (old, new)
+
+    def diff(self, kind: str) -> KindDiff:
+        if kind in _TYPES:
+            return self._types(kind)
+        by_kind: dict[str, Callable[[], KindDiff]] = {
+            "function": self._functions,
+            "tracepoint": self._tracepoints,
+            "syscall": self._syscalls,
+            "lsm": self._lsm,
+            "kfunc": self._kfuncs,
+            "export": self._exports,
+            "config": self._config,
+        }
+        return by_kind[kind]()
+
+    # Types
+
+    @cached_property
+    def _different(self) -> list[dict[tuple[str, str], list[tuple[int, str]]]]:
+        """Of each side the definitions and images of every name that may differ, but for prototypes.
+
+        Such a name has a definition that one side has not. What else is under it is there, too.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        types = [
+            side.tables["types"].filter(pc.not_equal(side.tables["types"]["kind"], "func"))
+            for side in self._sides
+        ]
+        keys = [table["definition"].unique() for table in types]
+        only = [
+            table.filter(pc.invert(pc.is_in(table["definition"], value_set=other)))
+            for table, other in zip(types, reversed(keys), strict=True)
+        ]
+        names = pa.concat_tables([table.select(["name"]) for table in only])["name"].unique()
+        result = []
+        for side, table in zip(self._sides, types, strict=True):
+            held: dict[tuple[str, str], list[tuple[int, str]]] = {}
+            rows = table.filter(pc.is_in(table["name"], value_set=names))
+            columns = (values_of(rows[column]) for column in ("kind", "name", "definition", "image"))
+            for kind, name, key, image in zip(*columns, strict=True):
+                held.setdefault((kind, name), []).append((key, side.images[image]))
+            result.append(held)
+        return result
+
+    @cached_property
+    def _definitions(self) -> dict[int, Definition]:
+        """The definitions that only one side has."""
+        keys = [{key for rows in held.values() for key, _ in rows} for held in self._different]
+        return self._read(keys[0] ^ keys[1])
+
+    def _read(self, keys: Iterable[int]) -> dict[int, Definition]:
+        return definitions_of(keys, [(side.kernel, side.directory) for side in self._sides])
+
+    def _types(self, kind: str) -> KindDiff:
+        old, new = (
+            {name: rows for (own, name), rows in held.items() if own == kind} for held in self._different
+        )
+        changed = []
+        for name in old.keys() & new.keys():
+            before, after = (
+                found(side.kernel, name, ((key, key, image, None) for key, image in rows))
+                for side, rows in zip(self._sides, (old[name], new[name]), strict=True)
+            )
+            changed.append((name, compare_statuses(before, after, self._compare_keys)))
+        added, removed = new.keys() - old.keys(), old.keys() - new.keys()
+        wholes = (
+            [self._whole(name, old[name][0][0]) for name in sorted(removed)],
+            [self._whole(name, new[name][0][0]) for name in sorted(added)],
+        )
+        return diff_kind(kind, added, removed, changed, wholes)
+
+    def _compare_keys(self, old: int, new: int) -> Sequence[Any]:
+        return compare_types(self._definitions[old], self._definitions[new])
+
+    def _whole(self, name: str, key: int) -> Whole:
+        definition = self._definitions[key]
+        shape = [field.text for field in fields(definition).values()]
+        shape += [str(value) for value in enumerators(definition).values()]
+        if definition.type is not None:
+            shape.append(definition.type)
+        return Whole(name, name, shape=frozenset(shape))
+
+    @cached_property
+    def _prototypes(self) -> list[dict[str, Definition]]:
+        """Of each side the prototypes by which tracepoints and kfuncs are called, by function name."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        keys: list[dict[str, int]] = []
+        for side in self._sides:
+            types = side.tables["types"]
+            types = types.filter(pc.equal(types["kind"], "func"))
+            wanted = pc.starts_with(types["name"], _TRACEITER)
+            if "btf_ids" in side.tables:
+                listed = pa.array({row.name for row in self._ids(side) if is_kfunc(row)}, pa.string())
+                wanted = pc.or_(wanted, pc.is_in(types["name"], value_set=listed))
+            rows = types.filter(wanted)
+            names, found = (values_of(rows[column]) for column in ("name", "definition"))
+            # Of several the first, which is that of vmlinux.
+            keys.append(dict(zip(reversed(names), reversed(found), strict=True)))
+        known = self._read({key for own in keys for key in own.values()})
+        return [{name: known[key] for name, key in own.items()} for own in keys]
+
+    # Functions
+
+    def _functions(self) -> KindDiff:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        present = [self._present(side) for side in self._sides]
+        coded = [
+            functions.filter(pc.is_in(functions["id"], value_set=_code_of(side)))
+            for side, functions in zip(self._sides, present, strict=True)
+        ]
+        names = [table["name"].unique() for table in present]
+        added, removed = (
+            own.filter(pc.invert(pc.is_in(own, value_set=other)))
+            for own, other in ((names[1], names[0]), (names[0], names[1]))
+        )
+        # What is declared in the same words on both sides has not changed.
+        words = [
+            pc.binary_join_element_wise(
+                pc.cast(table["name"], pa.string()), pc.fill_null(table["prototype"], ""), "\0"
+            )
+            for table in coded
+        ]
+        differing = [
+            table.filter(pc.invert(pc.is_in(own, value_set=pc.unique(other))))["name"].unique().to_pylist()
+            for table, own, other in zip(coded, words, reversed(words), strict=True)
+        ]
+        touched = set(differing[0]) | set(differing[1])
+        chosen = pa.array(sorted(touched), pa.string())
+        old, new = (_functions_by_name(t.filter(pc.is_in(t["name"], value_set=chosen))) for t in coded)
+        changed = [
+            (name, compare_definitions(old[name], new[name]))
+            for name in touched
+            if name in old and name in new
+        ]
+        wholes = self._function_wholes(coded[0], removed), self._function_wholes(coded[1], added)
+        return diff_kind("function", added.to_pylist(), removed.to_pylist(), changed, wholes)
+
+    def _present(self, side: _Side) -> Any:
+        """The functions that left something in an image."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        ids = pa.chunked_array(
+            [
+                *side.tables["instances"]["function"].chunks,
+                *pc.drop_null(side.tables["symbols"]["function"]).chunks,
+            ],
+            pa.int32(),
+        )
+        functions = side.tables["functions"]
+        return functions.filter(pc.is_in(functions["id"], value_set=ids.unique()))
+
+    def _function_wholes(self, coded: Any, names: Any) -> list[Whole]:
+        """Those that have code of their own, by which somebody could have known them."""
+        import pyarrow.compute as pc
+
+        rows = coded.filter(pc.is_in(coded["name"], value_set=names))
+        columns = (values_of(rows[column]) for column in ("name", "decl_file", "prototype"))
+        wholes = {name: (file, prototype) for name, file, prototype in zip(*columns, strict=True)}
+        return [_function_whole(name, *own) for name, own in sorted(wholes.items())]
+
+    # What kernels offer
+
+    def _tracepoints(self) -> KindDiff:
+        statuses = []
+        for index, side in enumerate(self._sides):
+            by_id: dict[int, list[TracepointField]] = {}
+            for row in side.tables["tracepoint_fields"].to_pylist():
+                by_id.setdefault(row.pop("tracepoint"), []).append(TracepointField(**row))
+            events: dict[str, list[Tracepoint]] = {}
+            for row in side.rows(side.tables["tracepoints"]):
+                own = by_id.get(row.pop("id"), [])
+                event = Tracepoint(class_=row.pop("class"), fields=tuple(own), **row)
+                full = event.name if event.system is None else f"{event.system}:{event.name}"
+                events.setdefault(full, []).append(event)
+            statuses.append(
+                {
+                    name: judge_tracepoint(side.kernel, name, rows, self._prototypes[index])
+                    for name, rows in events.items()
+                }
+            )
+        old, new = statuses
+        return diff_statuses("tracepoint", old, new, compare_tracepoints, _event_whole)
+
+    def _syscalls(self) -> KindDiff:
+        return self._by_name("syscall", "syscalls", Syscall, judge_syscall, compare_syscalls)
+
+    def _exports(self) -> KindDiff:
+        return self._by_name("export", "exports", Export, judge_export, compare_exports)
+
+    def _config(self) -> KindDiff:
+        return self._by_name("config", "config", ConfigOption, judge_option, compare_options)
+
+    def _by_name(
+        self,
+        kind: str,
+        table: str,
+        row_type: Callable[..., T],
+        judge: Callable[[Kernel, str, list[T]], SymbolStatus[T]],
+        compare: Callable[[T, T], Sequence[Any]],
+    ) -> KindDiff:
+        statuses = []
+        for side in self._sides:
+            rows: dict[str, list[T]] = {}
+            for row in side.rows(side.tables[table]):
+                rows.setdefault(row["name"], []).append(row_type(**row))
+            statuses.append({name: judge(side.kernel, name, own) for name, own in rows.items()})
+        old, new = statuses
+        return diff_statuses(kind, old, new, compare)
+
+    def _ids(self, side: _Side) -> list[BtfId]:
+        return [BtfId(**row) for row in side.rows(side.tables["btf_ids"])]
+
+    def _named_definitions(self, kind: str, name: str) -> list[Definition | None]:
+        """The definition of vmlinux that each side has under a name, whether or not it differs."""
+        import pyarrow.compute as pc
+
+        keys: list[int | None] = []
+        for side in self._sides:
+            types = side.tables["types"]
+            rows = types.filter(pc.and_(pc.equal(types["name"], name), pc.equal(types["kind"], kind)))
+            keys.append(rows["definition"][0].as_py() if rows.num_rows else None)
+        known = self._read({key for key in keys if key is not None})
+        return [None if key is None else known[key] for key in keys]
+
+    def _lsm(self) -> KindDiff:
+        statuses = []
+        unions = self._named_definitions("union", HOOKS_UNION)
+        for side, union in zip(self._sides, unions, strict=True):
+            sets = {BPF_HOOKS, BPF_HOOKS_DISABLED}
+            held = hooks(union, [row for row in self._ids(side) if row.set in sets])
+            statuses.append({name: judge_hook(side.kernel, name, held) for name in held})
+        old, new = statuses
+        return diff_statuses("lsm", old, new, compare_hooks)
+
+    def _kfuncs(self) -> KindDiff:
+        statuses = []
+        enums = self._named_definitions("enum", "bpf_prog_type")
+        for index, (side, enum) in enumerate(zip(self._sides, enums, strict=True)):
+            by_name: dict[str, list[BtfId]] = {}
+            for row in filter(is_kfunc, self._ids(side)):
+                by_name.setdefault(row.name, []).append(row)
+            kinds = {value: name for name, value in enumerators(enum).items()} if enum else {}
+            statuses.append(
+                {
+                    name: judge_kfunc(side.kernel, name, rows, self._prototypes[index], kinds)
+                    for name, rows in by_name.items()
+                }
+            )
+        old, new = statuses
+        return diff_statuses("kfunc", old, new, compare_kfuncs)
+
+
+def _code_of(side: _Side) -> Any:
+    """The functions that have code of their own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    instances = side.tables["instances"]
+    coded = instances.filter(instances["out_of_line"])["function"]
+    return pa.chunked_array(
+        [*coded.chunks, *pc.drop_null(side.tables["symbols"]["function"]).chunks], pa.int32()
+    ).unique()
+
+
+def _functions_by_name(table: Any) -> dict[str, list[Function]]:
+    result: dict[str, list[Function]] = {}
+    for row in table.to_pylist():
+        function = Function(linkage_name=None, external=None, declared_inline=None, **row)
+        result.setdefault(function.name, []).append(function)
+    return result
+
+
+def _function_whole(name: str, file: str | None, prototype: str | None) -> Whole:
+    shape: frozenset[str] = frozenset()
+    if prototype is not None:
+        # Taken apart at its commas: enough to see how much two have in common, in a tenth of the time.
+        result, _, parameters = prototype.partition(f"{name}(")
+        shape = frozenset((result, *parameters.split(", ")))
+    return Whole(name, name, file, shape)
+
+
+def _event_whole(name: str, event: Any) -> Whole:
+    row = event.row
+    return Whole(name, name, row.system, frozenset(f"{field.type} {field.name}" for field in row.fields))
