@@ -56,6 +56,17 @@ def function_pass(options: argparse.Namespace) -> None:
     ratio(results, 0.4)
 
 
+def btf(options: argparse.Namespace) -> None:
+    """All types of vmlinux's BTF as tables, against bpftool printing the same BTF."""
+    image = vmlinux(package(CLOUD), options.folder)
+    contestants = [Contestant("ksurf: types of vmlinux", [sys.executable, "-m", "benchmarks.btf", image])]
+    if peer("bpftool", "bpftool"):
+        dump: list[str | Path] = ["bpftool", "btf", "dump", "file", image, "format", "raw"]
+        contestants.append(Contestant("bpftool btf dump file vmlinux format raw", dump))
+    results = compete(f"BTF of {image.name}", contestants, 2 * options.runs)
+    ratio(results, 1)
+
+
 def package_to_dataset(options: argparse.Namespace) -> None:
     """A package to a finished dataset, against xz alone decompressing it."""
     for selector, peak_gib in ((CLOUD, 1.5), (FULL, 2.5)) if options.full else ((CLOUD, 1.5),):
@@ -132,6 +143,7 @@ def figure(what: str, value: float, unit: str, limit: float | None) -> None:
 
 PARTS = {
     "function-pass": function_pass,
+    "btf": btf,
     "package": package_to_dataset,
     "reports": reports,
 }

@@ -1,13 +1,13 @@
 //! A kernel's tables as Arrow batches. The columns are those of `ksurf.dataset.schema`, in its order.
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::types::Int32Type;
+use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
     UInt64Array,
 };
 use arrow_schema::{ArrowError, Field, Schema};
-use ksurf_read::kernel::Kernel;
+use ksurf_read::kernel::{Kernel, Nullable};
 use std::sync::Arc;
 
 /// One table: its name and all of its rows in one batch.
@@ -142,13 +142,13 @@ pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
                 required("definition", unsigned(members.definition)),
                 required("position", integers(members.position)),
                 required("depth", integers(members.depth)),
-                optional("name", numbered(members.name, &names)?),
-                optional("type", numbered(members.type_text, &names)?),
-                optional("bit_offset", Arc::new(UInt64Array::from(members.bit_offset))),
-                optional("byte_size", Arc::new(UInt64Array::from(members.byte_size))),
-                optional("bit_size", optional_integers(members.bit_size)),
-                optional("value", Arc::new(Int64Array::from(members.value))),
-                optional("tags", numbered(members.tags, &names)?),
+                optional("name", nullable_named(members.name, &names)?),
+                optional("type", nullable_named(members.type_text, &names)?),
+                optional("bit_offset", nullable::<UInt64Type>(members.bit_offset)),
+                optional("byte_size", nullable::<UInt64Type>(members.byte_size)),
+                optional("bit_size", nullable::<Int32Type>(members.bit_size)),
+                optional("value", nullable::<Int64Type>(members.value)),
+                optional("tags", nullable_named(members.tags, &names)?),
             ],
         )?,
         table(
@@ -260,6 +260,20 @@ fn optional_repeated<T: AsRef<str>>(values: &[Option<T>]) -> ArrayRef {
 
 fn unsigned(values: Vec<u64>) -> ArrayRef {
     Arc::new(UInt64Array::from(values))
+}
+
+fn nullable<T: ArrowPrimitiveType>(column: Nullable<T::Native>) -> ArrayRef {
+    Arc::new(nullable_array::<T>(column))
+}
+
+fn nullable_array<T: ArrowPrimitiveType>(column: Nullable<T::Native>) -> PrimitiveArray<T> {
+    PrimitiveArray::new(column.values.into(), Some(column.valid.into()))
+}
+
+/// Numbers of strings that several columns share.
+fn nullable_named(column: Nullable<i32>, strings: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let numbers = nullable_array::<Int32Type>(column);
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(numbers, Arc::clone(strings))?))
 }
 
 /// Numbers of strings that several columns share, none missing.

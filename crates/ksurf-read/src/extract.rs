@@ -229,17 +229,20 @@ pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result
 /// Reads the types of one BTF: that of an image, or a file of nothing else, as in `/sys/kernel/btf`. `base` is the
 /// same of the vmlinux that a module belongs to.
 pub fn btf(path: &Path, base: Option<&Path>) -> Result<Extraction> {
-    let base_bytes = base.map(btf_bytes).transpose()?;
-    let base_btf = match (&base_bytes, base) {
-        (Some(bytes), Some(path)) => Some(Btf::parse(bytes, None).at(path.display())?),
+    let base_bytes = match base.map(btf_source).transpose()? {
+        Some(TypeSource::Btf(bytes)) => Some(bytes),
         _ => None,
     };
-    let bytes = btf_bytes(path)?;
-    Btf::parse(&bytes, base_btf.as_ref()).at(path.display())?;
+    let base_btf = base_bytes.as_deref().map(|bytes| Btf::parse(bytes, None));
+    let base_btf = base_btf.transpose().at(base.unwrap_or(path).display())?;
+    let types = btf_source(path)?;
+    if let TypeSource::Btf(bytes) = &types {
+        Btf::parse(bytes, base_btf.as_ref()).at(path.display())?;
+    }
     let place = path.display().to_string();
     let name = if base.is_some() { image::module_name(&place) } else { "vmlinux".to_owned() };
     let mut rows = ImageRows::empty(&name, &place, Evidence::Btf);
-    rows.types = TypeSource::Btf(bytes);
+    rows.types = types;
     let (kernel, incomplete) = join_on(vec![rows], base_btf.as_ref());
     Ok(Extraction {
         kernel,
@@ -253,15 +256,18 @@ pub fn btf(path: &Path, base: Option<&Path>) -> Result<Extraction> {
 }
 
 /// A file's BTF, all of it where the file is no ELF file.
-fn btf_bytes(path: &Path) -> Result<Vec<u8>> {
+fn btf_source(path: &Path) -> Result<TypeSource> {
     let read = || {
         let buffer = Source::File(path.to_path_buf()).open()?;
         if !is_elf(&buffer) {
-            return Ok(buffer.to_vec());
+            return Ok(TypeSource::Btf(match buffer {
+                Buffer::Memory(bytes) => bytes,
+                mapped => mapped.to_vec(),
+            }));
         }
         let image = Image::parse(buffer)?;
         let section = image.section(".BTF").ok_or_else(|| Error::not_a_kernel("it has no .BTF section"))?;
-        Ok(image.section_bytes(section).to_vec())
+        Ok(TypeSource::of_btf(&image, image.section_bytes(section)))
     };
     read().at(path.display())
 }

@@ -106,9 +106,24 @@ pub struct SymbolRow {
 pub enum TypeSource {
     /// A `.BTF`, which for a module can only be read with that of vmlinux: see [`crate::surface::from_btf`].
     Btf(Vec<u8>),
+    /// The same on a `.BTF.base`, which a module that was built outside of the kernel brings along.
+    Distilled {
+        base: Vec<u8>,
+        own: Vec<u8>,
+    },
     /// Types that were read, from DWARF.
     Read(Box<Types>),
     Nothing,
+}
+
+impl TypeSource {
+    /// The `.BTF` of an image, whose content is `own`.
+    pub fn of_btf(image: &Image, own: &[u8]) -> TypeSource {
+        match image.section(".BTF.base").map(|section| image.section_bytes(section).to_vec()) {
+            Some(base) => TypeSource::Distilled { base, own: own.to_vec() },
+            None => TypeSource::Btf(own.to_vec()),
+        }
+    }
 }
 
 /// Everything that one image tells.
@@ -203,7 +218,7 @@ pub fn read(data: Buffer, path: &str, cancelled: &AtomicBool) -> Result<Outcome>
         }
     };
     builder.rows.types = match (btf, &sections) {
-        (Some(bytes), _) => TypeSource::Btf(bytes.to_vec()),
+        (Some(bytes), _) => TypeSource::of_btf(&image, bytes),
         (None, Some(sections)) => TypeSource::Read(Box::new(from_dwarf::read(sections, cancelled)?)),
         (None, None) => TypeSource::Nothing,
     };
@@ -227,10 +242,14 @@ pub fn read_with_base(data: Buffer, path: &str, base: Option<&Btf>) -> Result<Im
     let evidence = match (image.section(".BTF"), base) {
         (Some(section), Some(base)) => {
             let bytes = image.section_bytes(section);
-            let btf = Btf::parse(bytes, Some(base))?;
+            let distilled = image.section(".BTF.base").map(|s| Btf::parse(image.section_bytes(s), None));
+            let distilled = distilled.transpose()?;
+            let btf = Btf::parse(bytes, distilled.as_ref().or(Some(base)))?;
             builder.rows.add_btf(&btf)?;
-            builder.rows.types = TypeSource::Btf(bytes.to_vec());
-            builder.rows.surface = Surface::read(&memory, &btf);
+            builder.rows.types = TypeSource::of_btf(&image, bytes);
+            // A distilled base has no members.
+            let layouts = if distilled.is_some() { base } else { &btf };
+            builder.rows.surface = Surface::read(&memory, layouts);
             Evidence::Btf
         }
         _ => {

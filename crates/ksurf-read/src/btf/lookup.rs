@@ -1,5 +1,8 @@
 //! Questions to a BTF that go beyond one type: what is called so, and how large is it.
 
+use super::types::{
+    BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_INT, BTF_KIND_STRUCT, BTF_KIND_TYPEDEF, BTF_KIND_UNION,
+};
 use super::{Btf, Kind, Type};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,19 +28,32 @@ impl Btf<'_> {
     }
 
     fn collect_names(&self) -> Names {
+        let mentioned = [BTF_KIND_STRUCT, BTF_KIND_UNION, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_TYPEDEF];
         let mut names: Names = self
-            .types()
-            .filter_map(|(id, found)| {
-                let Type { name, kind } = found.ok()?;
-                let can_be_mentioned = matches!(
-                    kind,
-                    Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } | Kind::Typedef { .. }
-                );
-                (can_be_mentioned && !name.is_empty()).then(|| (xxh3_64(name), id))
-            })
+            .ids_of(|kind| mentioned.contains(&kind))
+            .filter_map(|id| Some((id, self.get(id).ok()?.name)))
+            .filter(|(_, name)| !name.is_empty())
+            .map(|(id, name)| (xxh3_64(name), id))
             .collect();
         names.sort_unstable();
         names
+    }
+
+    /// The own types of [`Btf::named`] that may share their name with another one, here or in the base.
+    pub fn of_shared_names(&self) -> Vec<u32> {
+        let own = self.names.get_or_init(|| self.collect_names());
+        let of_base = self.base.map(|base| base.names.get_or_init(|| base.collect_names()).as_slice());
+        let mut shared = Vec::new();
+        for (at, &(hash, id)) in own.iter().enumerate() {
+            let before = at.checked_sub(1).and_then(|before| own.get(before));
+            let is_one = |other: Option<&(u64, u32)>| other.is_some_and(|&(other, _)| other == hash);
+            let in_base =
+                |names: &[(u64, u32)]| names.binary_search_by_key(&hash, |&(other, _)| other).is_ok();
+            if is_one(before) || is_one(own.get(at + 1)) || of_base.is_some_and(in_base) {
+                shared.push(id);
+            }
+        }
+        shared
     }
 
     /// The BTF that this one continues.
@@ -53,15 +69,15 @@ impl Btf<'_> {
     /// Size of a pointer in bytes, which BTF does not tell: that of the integer `unsigned long` (of the base, for
     /// a module), as every Linux has it.
     pub fn pointer_size(&self) -> Option<u64> {
-        let of_base = self.base.and_then(Btf::pointer_size);
-        of_base.or_else(|| {
-            self.types().find_map(|(_, found)| match found.ok()? {
+        let own = || {
+            self.ids_of(|kind| kind == BTF_KIND_INT).find_map(|id| match self.get(id).ok()? {
                 Type { name, kind: Kind::Int { byte_size, .. } } if POINTER_WIDE.contains(&name) => {
                     Some(byte_size.into())
                 }
                 _ => None,
             })
-        })
+        };
+        *self.pointer_size.get_or_init(|| self.base.and_then(Btf::pointer_size).or_else(own))
     }
 
     /// Size of a type in bytes, through typedefs and arrays; `None` of what has none or does not tell it: a

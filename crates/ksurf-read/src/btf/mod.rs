@@ -14,7 +14,8 @@ use std::sync::OnceLock;
 use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::error::{Error, Result};
 pub use types::{EnumValue, Kind, Linkage, List, Member, Param, Type, Variable};
-use types::{Info, Layout, BTF_KIND_FUNC};
+use types::{Info, Layout};
+pub(crate) use types::{BTF_KIND_DECL_TAG, BTF_KIND_FUNC};
 
 const BTF_MAGIC: u16 = 0xeb9f;
 const BTF_VERSION: u8 = 1;
@@ -43,6 +44,7 @@ pub struct Btf<'a> {
     incomplete: Option<Error>,
     /// Made when something is first looked up by its name.
     names: OnceLock<lookup::Names>,
+    pointer_size: OnceLock<Option<u64>>,
 }
 
 /// A function that has code in the image, or is declared to be elsewhere.
@@ -72,6 +74,7 @@ impl<'a> Btf<'a> {
             layouts: Layout::KNOWN.to_vec(),
             incomplete: None,
             names: OnceLock::new(),
+            pointer_size: OnceLock::new(),
         };
         if base.is_some_and(|base| base.big_endian != btf.big_endian) {
             return Err(Error::corrupt("BTF header", 0, "its byte order is not that of its base"));
@@ -124,9 +127,17 @@ impl<'a> Btf<'a> {
 
     /// The own functions, in the order of their ids.
     pub fn functions<'b>(&'b self) -> impl Iterator<Item = Result<Function<'b>>> + 'b {
-        let is_func = |start: u32| Info::new(self.u32(self.types, start as usize + 4)).kind == BTF_KIND_FUNC;
+        self.ids_of(|kind| kind == BTF_KIND_FUNC).map(|id| self.function(id))
+    }
+
+    /// The own types of some kinds, in the order of their ids, without decoding them.
+    pub(crate) fn ids_of<'b>(
+        &'b self,
+        is_wanted: impl Fn(u8) -> bool + 'b,
+    ) -> impl Iterator<Item = u32> + 'b {
+        let kind = |start: u32| Info::new(self.u32(self.types, start as usize + 4)).kind;
         let starts = self.offsets.iter().zip(self.first_id..);
-        starts.filter(move |(&start, _)| is_func(start)).map(|(_, id)| self.function(id))
+        starts.filter(move |(&start, _)| is_wanted(kind(start))).map(|(_, id)| id)
     }
 
     fn function(&self, id: u32) -> Result<Function<'_>> {

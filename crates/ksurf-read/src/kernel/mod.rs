@@ -9,7 +9,7 @@ use crate::image::{FunctionRow, ImageRows, Place};
 use crate::numbered::Numbered;
 pub use offers::{BtfIds, Exports, Syscalls, TracepointFields, Tracepoints};
 use rustc_hash::FxHashMap;
-pub use types::{DefinitionTables, TypeUses, Types};
+pub use types::{DefinitionTables, Nullable, TypeUses, Types};
 
 /// The tables of one kernel, column by column; ids are row numbers. `docs/tables/` says what each means.
 #[derive(Debug, Default)]

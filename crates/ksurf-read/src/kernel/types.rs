@@ -30,6 +30,25 @@ pub struct TypeUses {
     pub user: Vec<i32>,
 }
 
+/// A column in which values are missing, as Arrow has it: a missing one has a place too.
+#[derive(Debug, Default)]
+pub struct Nullable<T> {
+    pub values: Vec<T>,
+    pub valid: Vec<bool>,
+}
+
+impl<T: Default> Nullable<T> {
+    fn push(&mut self, value: Option<T>) {
+        self.valid.push(value.is_some());
+        self.values.push(value.unwrap_or_default());
+    }
+
+    fn reserve(&mut self, count: usize) {
+        self.values.reserve(count);
+        self.valid.reserve(count);
+    }
+}
+
 /// The content behind the keys. Texts are numbers of `texts`.
 #[derive(Debug, Default)]
 pub struct DefinitionTables {
@@ -50,34 +69,90 @@ pub struct Members {
     pub definition: Vec<u64>,
     pub position: Vec<i32>,
     pub depth: Vec<i32>,
-    pub name: Vec<Option<i32>>,
-    pub type_text: Vec<Option<i32>>,
-    pub bit_offset: Vec<Option<u64>>,
-    pub byte_size: Vec<Option<u64>>,
-    pub bit_size: Vec<Option<i32>>,
-    pub value: Vec<Option<i64>>,
-    pub tags: Vec<Option<i32>>,
+    pub name: Nullable<i32>,
+    pub type_text: Nullable<i32>,
+    pub bit_offset: Nullable<u64>,
+    pub byte_size: Nullable<u64>,
+    pub bit_size: Nullable<i32>,
+    pub value: Nullable<i64>,
+    pub tags: Nullable<i32>,
+}
+
+impl Members {
+    /// The columns of all definitions' members, each half of them at the same time as the other.
+    fn of(order: &[u32], list: &[Definition], keys: &[u64]) -> Members {
+        let members = |&number: &u32| list[number as usize].members.iter();
+        let text = |number: Option<u32>| number.map(|n| n as i32);
+        let count = list.iter().map(|definition| definition.members.len()).sum();
+        let (left, right) = rayon::join(
+            || {
+                let mut out = Members::default();
+                out.definition.reserve(count);
+                out.position.reserve(count);
+                out.depth.reserve(count);
+                out.name.reserve(count);
+                out.type_text.reserve(count);
+                for number in order {
+                    for (position, member) in members(number).enumerate() {
+                        out.definition.push(keys[*number as usize]);
+                        out.position.push(position as i32);
+                        out.depth.push(member.depth.into());
+                        out.name.push(text(member.name));
+                        out.type_text.push(text(member.type_text));
+                    }
+                }
+                out
+            },
+            || {
+                let mut out = Members::default();
+                out.bit_offset.reserve(count);
+                out.byte_size.reserve(count);
+                out.bit_size.reserve(count);
+                out.value.reserve(count);
+                out.tags.reserve(count);
+                for member in order.iter().flat_map(members) {
+                    out.bit_offset.push(member.bit_offset);
+                    out.byte_size.push(member.byte_size);
+                    out.bit_size.push(member.bit_size.map(|bits| bits as i32));
+                    out.value.push(member.value);
+                    out.tags.push(text(member.tags));
+                }
+                out
+            },
+        );
+        let Members { definition, position, depth, name, type_text, .. } = left;
+        Members { definition, position, depth, name, type_text, ..right }
+    }
 }
 
 /// Reads the BTF of all images, now that their base is known, and brings all types together. `base` is that of
 /// modules whose vmlinux is not among the images.
 pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mut Kernel) -> Vec<Unreadable> {
-    let sources: Vec<TypeSource> =
+    let mut sources: Vec<TypeSource> =
         images.iter_mut().map(|i| std::mem::replace(&mut i.types, TypeSource::Nothing)).collect();
     let is_vmlinux: Vec<bool> = images.iter().map(|i| i.name == "vmlinux").collect();
-    let base_bytes = sources.iter().zip(&is_vmlinux).find_map(|(source, vmlinux)| match source {
-        TypeSource::Btf(bytes) if *vmlinux => Some(bytes.clone()),
+    let base_bytes = sources.iter_mut().zip(&is_vmlinux).find_map(|(source, vmlinux)| match source {
+        TypeSource::Btf(bytes) if *vmlinux => Some(std::mem::take(bytes)),
         _ => None,
     });
-    let own_base = base_bytes.as_deref().and_then(|bytes| Btf::parse(bytes, None).ok());
-    let base = own_base.as_ref().or(base);
+    let own_base = base_bytes.as_deref().map(|bytes| Btf::parse(bytes, None));
+    let base = own_base.as_ref().and_then(|parsed| parsed.as_ref().ok()).or(base);
     let read: Vec<Result<definition::Types>> = sources
         .into_par_iter()
         .zip(&is_vmlinux)
         .map(|(source, vmlinux)| match source {
             TypeSource::Nothing => Ok(definition::Types::default()),
             TypeSource::Read(types) => Ok(*types),
+            TypeSource::Btf(bytes) if bytes.is_empty() && *vmlinux => match &own_base {
+                Some(Ok(btf)) => from_btf::read(btf),
+                // for the error, which is not kept
+                _ => from_btf::read(&Btf::parse(base_bytes.as_deref().unwrap_or_default(), None)?),
+            },
             TypeSource::Btf(bytes) => from_btf::read(&Btf::parse(&bytes, base.filter(|_| !vmlinux))?),
+            TypeSource::Distilled { base, own } => {
+                let base = Btf::parse(&base, None)?;
+                from_btf::read(&Btf::parse(&own, Some(&base))?)
+            }
         })
         .collect();
     let mut missing = Vec::new();
@@ -121,13 +196,21 @@ fn named(list: &[Definition], definition: u32) -> (Kind, u32) {
     (definition.kind, definition.name)
 }
 
-/// The names that have more than one definition in the kernel. The rows of each name stand together.
-fn several_definitions(rows: &[(u32, TypeRow)], list: &[Definition]) -> FxHashSet<(Kind, u32)> {
-    rows.windows(2)
-        .map(|pair| [pair[0].1.definition, pair[1].1.definition])
-        .filter(|[one, other]| one != other && named(list, *one) == named(list, *other))
-        .map(|[one, _]| named(list, one))
-        .collect()
+/// The numbers of definitions by name, kind and key.
+fn ordered(list: &[Definition], keys: &[u64], texts: &[String]) -> Vec<u32> {
+    let name = |number: u32| texts[list[number as usize].name as usize].as_str();
+    // Most names differ in their first eight bytes, which are compared as one number.
+    let start = |number: u32| {
+        let mut start = [0; 8];
+        let name = name(number).as_bytes();
+        let len = name.len().min(8);
+        start[..len].copy_from_slice(&name[..len]);
+        u64::from_be_bytes(start)
+    };
+    let rest = |number: u32| (name(number), list[number as usize].kind, keys[number as usize]);
+    let mut order: Vec<(u64, u32)> = (0..list.len() as u32).map(|number| (start(number), number)).collect();
+    order.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| rest(a.1).cmp(&rest(b.1))));
+    order.into_iter().map(|(_, number)| number).collect()
 }
 
 fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mut uses: Vec<(u32, UseRow)>) {
@@ -136,12 +219,24 @@ fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mu
     let kind = |definition: u32| list[definition as usize].kind;
     let key = |definition: u32| keys[definition as usize];
     let text = |number: Option<u32>| number.map(|n| n as i32);
+    let order = ordered(&list, &keys, &texts.strings);
+    // Where each definition stands in that order, and which name and kind it is of, as a number that grows.
+    let mut places = vec![(0u32, 0u32); list.len()];
+    let mut several: Vec<bool> = Vec::new();
+    for (place, &number) in order.iter().enumerate() {
+        let before = place.checked_sub(1).map(|before| order[before]);
+        match before.is_some_and(|before| named(&list, before) == named(&list, number)) {
+            true => several.last_mut().into_iter().for_each(|several| *several = true),
+            false => several.push(false),
+        }
+        places[number as usize] = (several.len() as u32 - 1, place as u32);
+    }
     rows.par_sort_unstable_by_key(|&(image, row)| {
-        (name(row.definition), kind(row.definition), image, key(row.definition))
+        let (group, place) = places[row.definition as usize];
+        (group, image, place)
     });
     rows.dedup();
-    let several = several_definitions(&rows, &list);
-    uses.retain(|&(_, used)| several.contains(&named(&list, used.definition)));
+    uses.retain(|&(_, used)| several[places[used.definition as usize].0 as usize]);
     for &(image, row) in &rows {
         kernel.types.name.push(list[row.definition as usize].name as i32);
         kernel.types.kind.push(kind(row.definition).as_str());
@@ -162,10 +257,8 @@ fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mu
         kernel.type_uses.user_kind.push(kind(used.user).as_str());
         kernel.type_uses.user.push(list[used.user as usize].name as i32);
     }
-    let mut order: Vec<u32> = (0..list.len() as u32).collect();
-    order.par_sort_unstable_by_key(|&d| (name(d), kind(d), key(d)));
     let out = &mut kernel.definitions;
-    for number in order {
+    for &number in &order {
         let definition = &list[number as usize];
         out.key.push(key(number));
         out.kind.push(definition.kind.as_str());
@@ -174,18 +267,9 @@ fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mu
         out.signed.push(definition.signed);
         out.type_text.push(text(definition.type_text));
         out.tags.push(text(definition.tags));
-        for (position, member) in definition.members.iter().enumerate() {
-            out.members.definition.push(key(number));
-            out.members.position.push(position as i32);
-            out.members.depth.push(member.depth.into());
-            out.members.name.push(text(member.name));
-            out.members.type_text.push(text(member.type_text));
-            out.members.bit_offset.push(member.bit_offset);
-            out.members.byte_size.push(member.byte_size);
-            out.members.bit_size.push(member.bit_size.map(|bits| bits as i32));
-            out.members.value.push(member.value);
-            out.members.tags.push(text(member.tags));
-        }
     }
+    out.members = Members::of(&order, &list, &keys);
     out.texts = texts.strings;
+    // giving the memory back takes as long as filling a column
+    rayon::spawn(move || drop(list));
 }

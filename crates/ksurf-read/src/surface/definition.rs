@@ -81,7 +81,7 @@ pub struct Definitions {
     /// Of each definition.
     pub keys: Vec<u64>,
     by_key: FxHashMap<u64, u32>,
-    scratch: Vec<u8>,
+    scratch: Vec<[u8; 8]>,
 }
 
 impl Definitions {
@@ -97,9 +97,20 @@ impl Definitions {
         number
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, count: usize) {
+        self.list.reserve(count);
+        self.keys.reserve(count);
+        self.by_key.reserve(count);
+    }
+
     /// Takes over all of another's, and returns the numbers that they have here.
     pub fn merge(&mut self, other: Definitions) -> Vec<u32> {
-        let texts: Vec<u32> = other.texts.strings.iter().map(|text| self.texts.add(text)).collect();
+        if self.list.is_empty() && self.texts.strings.is_empty() {
+            *self = other;
+            return (0..self.list.len() as u32).collect();
+        }
+        let texts = self.texts.merge(other.texts);
         let moved = |text: &mut Option<u32>| {
             if let Some(number) = text {
                 *number = texts[*number as usize];
@@ -126,43 +137,45 @@ impl Definitions {
         numbers
     }
 
-    /// XXH3 of the content, written without ambiguity: texts end with NUL, which no C text holds, and absent
-    /// values are told from present ones.
+    /// XXH3 of the content: eight words for the whole and for each member, the first of which says what is there
+    /// in the others. Texts are in it as their own hashes.
     fn key(&mut self, definition: &Definition) -> u64 {
         let out = &mut self.scratch;
         out.clear();
-        let texts = &self.texts.strings;
-        let text = |out: &mut Vec<u8>, number: Option<u32>| {
-            if let Some(number) = number {
-                out.push(1);
-                out.extend_from_slice(texts[number as usize].as_bytes());
-            }
-            out.push(0);
+        let texts = &self.texts;
+        let text = |number: Option<u32>| number.map(|number| texts.hash(number));
+        let mut words = |first: u64, others: [Option<u64>; 7]| {
+            let there = others.iter().rev().fold(0, |mask, word| mask << 1 | u64::from(word.is_some()));
+            out.push((there << 8 | first).to_le_bytes());
+            out.extend(others.map(|word| word.unwrap_or(0).to_le_bytes()));
         };
-        let number = |out: &mut Vec<u8>, value: Option<u64>| match value {
-            Some(value) => {
-                out.push(1);
-                out.extend_from_slice(&value.to_le_bytes());
-            }
-            None => out.push(0),
-        };
-        out.extend_from_slice(definition.kind.as_str().as_bytes());
-        text(out, Some(definition.name));
-        number(out, definition.byte_size);
-        number(out, definition.signed.map(u64::from));
-        text(out, definition.type_text);
-        text(out, definition.tags);
+        words(
+            definition.kind as u64,
+            [
+                Some(texts.hash(definition.name)),
+                definition.byte_size,
+                definition.signed.map(u64::from),
+                text(definition.type_text),
+                text(definition.tags),
+                None,
+                None,
+            ],
+        );
         for member in &definition.members {
-            out.push(member.depth);
-            text(out, member.name);
-            text(out, member.type_text);
-            number(out, member.bit_offset);
-            number(out, member.byte_size);
-            number(out, member.bit_size.map(u64::from));
-            number(out, member.value.map(|v| v as u64));
-            text(out, member.tags);
+            words(
+                member.depth.into(),
+                [
+                    text(member.name),
+                    text(member.type_text),
+                    member.bit_offset,
+                    member.byte_size,
+                    member.bit_size.map(u64::from),
+                    member.value.map(|value| value as u64),
+                    text(member.tags),
+                ],
+            );
         }
-        xxh3_64(out)
+        xxh3_64(out.as_flattened())
     }
 }
 

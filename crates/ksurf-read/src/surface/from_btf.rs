@@ -5,10 +5,10 @@ mod tests;
 
 use super::definition::{Definition, Kind, Member, TypeRow, Types, UseRow};
 use super::layout::Layouts;
-use crate::btf::{self, Btf, List, Type};
+use crate::btf::{self, Btf, List, Type, BTF_KIND_DECL_TAG, BTF_KIND_FUNC};
 use crate::ctype;
 use crate::error::{Error, Result};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Anonymous structs inside one another; more is a cycle.
 const DEPTH_LIMIT: u8 = 32;
@@ -24,29 +24,73 @@ const TEXT_FACTOR: usize = 32;
 /// The types and functions of a BTF of its own, without those of its base: what has a name and is defined, not
 /// only declared. What cannot be decoded is missing; [`Types::incomplete`] says why.
 pub fn read(btf: &Btf<'_>) -> Result<Types> {
-    let mut reader = Reader::new(btf);
-    let mut skipped = 0usize;
-    let mut reason: Option<String> = btf.incomplete().map(|e| format!("{e}, and what follows is missing"));
-    for (id, found) in btf.types() {
-        match found.and_then(|found| reader.definition(id, &found)) {
-            Ok(()) => {}
-            Err(error) if reader.is_spent() => {
-                reason = Some(format!("{error}, and what follows type {id} is missing"));
-                break;
-            }
-            Err(error) => {
-                skipped += 1;
-                reason.get_or_insert_with(|| error.to_string());
-            }
+    let whole = Whole::new(btf);
+    // Functions are half of the work.
+    let part = |of_functions: bool| {
+        let ids: Vec<u32> = btf.ids_of(|kind| (kind == BTF_KIND_FUNC) == of_functions).collect();
+        Reader::new(&whole).read(&ids)
+    };
+    let (mut types, functions) = rayon::join(|| part(false), || part(true));
+    let mut out = std::mem::take(&mut types.out);
+    let numbers = out.definitions.merge(functions.out.definitions);
+    let renumbered = functions.out.rows.iter().map(|row| numbers[row.definition as usize]);
+    out.rows.extend(renumbered.map(|definition| TypeRow { definition, btf: true }));
+    let by_functions = functions.uses.iter().map(|&(user, mentioned)| (numbers[user as usize], mentioned));
+    for (user, mentioned) in types.uses.iter().copied().chain(by_functions) {
+        match types.ambiguous.get(&mentioned) {
+            Some(&definition) if definition != user => out.uses.push(UseRow { definition, user }),
+            _ => {}
         }
     }
-    let mut types = reader.finish();
-    types.incomplete = match (reason, skipped) {
-        (Some(reason), 0) => Some(reason),
-        (Some(reason), count) => Some(format!("{reason} ({count} types are missing)")),
-        (None, _) => None,
-    };
-    Ok(types)
+    let unknown = btf.incomplete().map(|error| format!("{error}, and what follows is missing"));
+    let skipped = types.skipped + functions.skipped;
+    out.incomplete = unknown.or(types.reason).or(functions.reason).map(|reason| match skipped {
+        0 => reason,
+        count => format!("{reason} ({count} types are missing)"),
+    });
+    Ok(out)
+}
+
+/// What all parts of the reading share.
+struct Whole<'b> {
+    btf: &'b Btf<'b>,
+    pointer_size: Option<u64>,
+    /// Declaration tags, sorted.
+    tags: Vec<Tag<'b>>,
+    /// Own types whose name others of their kind have too, here or in the base.
+    ambiguous: FxHashSet<u32>,
+}
+
+impl<'b> Whole<'b> {
+    fn new(btf: &'b Btf<'b>) -> Whole<'b> {
+        let is_ambiguous = |&id: &u32| {
+            let Ok(found) = btf.get(id) else { return false };
+            let Some(kind) = mentionable(&found) else { return false };
+            let others = |btf: &Btf<'_>| {
+                btf.named(found.name).any(|(other, found)| other != id && mentionable(&found) == Some(kind))
+            };
+            others(btf) || btf.base().is_some_and(others)
+        };
+        let mut tags: Vec<Tag<'b>> = btf
+            .ids_of(|kind| kind == BTF_KIND_DECL_TAG)
+            .filter_map(|id| match btf.get(id) {
+                Ok(Type { name, kind: btf::Kind::DeclTag { of, component, .. } }) => {
+                    Some((of, component, name))
+                }
+                _ => None,
+            })
+            .collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let ambiguous = btf.of_shared_names().into_iter().filter(is_ambiguous).collect();
+        Whole { btf, pointer_size: btf.pointer_size(), tags, ambiguous }
+    }
+
+    fn tags_of(&self, id: u32) -> &[Tag<'b>] {
+        let start = self.tags.partition_point(|&(of, ..)| of < id);
+        let count = self.tags[start..].partition_point(|&(of, ..)| of == id);
+        &self.tags[start..start + count]
+    }
 }
 
 /// What a member, a parameter or another definition needs to know of a type it has.
@@ -68,87 +112,95 @@ struct Facts {
 /// A declaration tag: of a type, on the whole or a component.
 type Tag<'b> = (u32, Option<u32>, &'b [u8]);
 
-struct Reader<'b> {
+struct Reader<'w, 'b> {
+    whole: &'w Whole<'b>,
     btf: &'b Btf<'b>,
-    pointer_size: Option<u64>,
-    /// Declaration tags, sorted.
-    tags: Vec<Tag<'b>>,
     /// By type id: one more than its number in `facts`, 0 where it is not known yet.
     known: Vec<u32>,
     facts: Vec<Facts>,
     /// Numbers of names by the place of the name in the BTF, which has each only once.
     names: FxHashMap<*const u8, u32>,
-    /// Own types whose name others have too, and their definitions once they are read.
-    ambiguous: FxHashMap<u32, Option<u32>>,
+    /// The definitions of ambiguous types.
+    ambiguous: FxHashMap<u32, u32>,
     mentions: Vec<Vec<u32>>,
     /// The mentions of what is being read.
     mentioned: Vec<u32>,
-    /// A definition, and an ambiguous type that it mentions.
-    uses: Vec<(u32, u32)>,
     text: String,
     /// How many rows, and bytes of text, there may still be.
     rows_left: usize,
     text_left: usize,
     out: Types,
+    uses: Vec<(u32, u32)>,
+    skipped: usize,
+    reason: Option<String>,
 }
 
-impl<'b> Reader<'b> {
-    fn new(btf: &'b Btf<'b>) -> Reader<'b> {
-        let mut reader = Reader {
+/// What a part of the reading found.
+struct Part {
+    out: Types,
+    /// The definitions of ambiguous types.
+    ambiguous: FxHashMap<u32, u32>,
+    /// A definition, and an ambiguous type that it mentions.
+    uses: Vec<(u32, u32)>,
+    /// How many definitions cannot be read, and why not all of them are there.
+    skipped: usize,
+    reason: Option<String>,
+}
+
+impl<'w, 'b> Reader<'w, 'b> {
+    fn new(whole: &'w Whole<'b>) -> Reader<'w, 'b> {
+        let btf = whole.btf;
+        Reader {
+            whole,
             btf,
-            pointer_size: btf.pointer_size(),
-            tags: Vec::new(),
             known: vec![0; btf.end_id() as usize],
             facts: Vec::new(),
             names: FxHashMap::default(),
             ambiguous: FxHashMap::default(),
             mentions: Vec::new(),
             mentioned: Vec::new(),
-            uses: Vec::new(),
             text: String::new(),
             // a row has at least eight bytes of its own
             rows_left: MEMBER_LIMIT + btf.byte_len(),
             text_left: (1 << 20) + btf.byte_len().saturating_mul(TEXT_FACTOR),
             out: Types::default(),
-        };
-        for (id, found) in btf.types() {
-            match found {
-                Ok(Type { name, kind: btf::Kind::DeclTag { of, component, .. } }) => {
-                    reader.tags.push((of, component, name));
+            uses: Vec::new(),
+            skipped: 0,
+            reason: None,
+        }
+    }
+
+    /// Reads the types of some ids.
+    fn read(mut self, ids: &[u32]) -> Part {
+        self.out.definitions.texts.reserve(ids.len());
+        self.names.reserve(ids.len());
+        // of other types, most are made for what mentions them
+        let is_function =
+            |&id: &u32| matches!(self.btf.get(id), Ok(Type { kind: btf::Kind::Func { .. }, .. }));
+        if ids.first().is_some_and(is_function) {
+            self.out.definitions.reserve(ids.len());
+        }
+        for &id in ids {
+            let outcome = self.btf.get(id).and_then(|found| self.definition(id, &found));
+            match outcome {
+                Ok(()) => {}
+                Err(error) if self.is_spent() => {
+                    self.reason = Some(format!("{error}, and what follows type {id} is missing"));
+                    break;
                 }
-                Ok(found) => {
-                    if let Some(kind) = mentionable(&found) {
-                        let others = |btf: &Btf<'_>| {
-                            btf.named(found.name)
-                                .any(|(other, found)| other != id && mentionable(&found) == Some(kind))
-                        };
-                        if others(btf) || btf.base().is_some_and(others) {
-                            reader.ambiguous.insert(id, None);
-                        }
-                    }
+                Err(error) => {
+                    self.skipped += 1;
+                    self.reason.get_or_insert_with(|| error.to_string());
                 }
-                Err(_) => {}
             }
         }
-        reader.tags.sort_unstable();
-        reader.tags.dedup();
-        reader
+        let Reader { out, ambiguous, uses, skipped, reason, .. } = self;
+        Part { out, ambiguous, uses, skipped, reason }
     }
 
     /// Whether nothing more can be read, because what there is has become too much.
     fn is_spent(&self) -> bool {
         self.rows_left == 0 || self.text_left == 0
-    }
-
-    fn finish(self) -> Types {
-        let mut out = self.out;
-        for (user, mentioned) in self.uses {
-            match self.ambiguous.get(&mentioned) {
-                Some(&Some(definition)) if definition != user => out.uses.push(UseRow { definition, user }),
-                _ => {}
-            }
-        }
-        out
     }
 
     /// Adds the definition that a type is, if it is one.
@@ -195,6 +247,7 @@ impl<'b> Reader<'b> {
                 }
                 btf::Kind::Enum { byte_size: size, signed: with_sign, values } => {
                     (byte_size, signed) = (Some(size.into()), Some(with_sign));
+                    members.reserve_exact(values.len());
                     for value in values.iter() {
                         self.row(&members)?;
                         let value = value?;
@@ -210,8 +263,8 @@ impl<'b> Reader<'b> {
         let definition = Definition { kind, name, byte_size, signed, type_text, tags, members };
         let number = self.out.definitions.add(definition);
         self.out.rows.push(TypeRow { definition: number, btf: true });
-        if let Some(own) = self.ambiguous.get_mut(&id) {
-            *own = Some(number);
+        if self.whole.ambiguous.contains(&id) {
+            self.ambiguous.insert(id, number);
         }
         self.mentioned.sort_unstable();
         self.mentioned.dedup();
@@ -228,7 +281,8 @@ impl<'b> Reader<'b> {
         start: u64,
         out: &mut Vec<Member>,
     ) -> Result<()> {
-        let tagged = self.has_tags(id);
+        let tagged = !self.whole.tags_of(id).is_empty();
+        out.reserve(list.len());
         for (number, member) in list.iter().enumerate() {
             self.row(out)?;
             let member = member?;
@@ -268,7 +322,8 @@ impl<'b> Reader<'b> {
             return Err(Error::corrupt("BTF type", id.into(), "a function without a prototype"));
         };
         let returned = self.facts(ret)?.text;
-        let tagged = self.has_tags(id);
+        out.reserve_exact(params.len());
+        let tagged = !self.whole.tags_of(id).is_empty();
         let last = params.len().saturating_sub(1);
         for (number, param) in params.iter().enumerate() {
             self.row(out)?;
@@ -331,7 +386,7 @@ impl<'b> Reader<'b> {
         written?;
         let mut facts = Facts {
             text: Some(number?),
-            byte_size: self.btf.byte_size(id, self.pointer_size),
+            byte_size: self.btf.byte_size(id, self.whole.pointer_size),
             ..Facts::default()
         };
         let mut tags: Vec<&[u8]> = Vec::new();
@@ -366,7 +421,7 @@ impl<'b> Reader<'b> {
             };
         }
         facts.tags = self.joined(tags)?;
-        if !self.ambiguous.is_empty() {
+        if !self.whole.ambiguous.is_empty() {
             let mentions = self.mentioned_by(id);
             if !mentions.is_empty() {
                 facts.mentions = Some(self.mentions.len() as u32);
@@ -394,7 +449,7 @@ impl<'b> Reader<'b> {
                     open.push(ret);
                     open.extend(params.iter().flatten().map(|param| param.type_id).take(MENTION_LIMIT));
                 }
-                _ if self.ambiguous.contains_key(&id) => out.push(id),
+                _ if self.whole.ambiguous.contains(&id) => out.push(id),
                 _ => {}
             }
         }
@@ -430,20 +485,11 @@ impl<'b> Reader<'b> {
         Ok(self.out.definitions.texts.add(text))
     }
 
-    fn has_tags(&self, id: u32) -> bool {
-        !self.tags_of(id).is_empty()
-    }
-
-    fn tags_of(&self, id: u32) -> &[Tag<'b>] {
-        let start = self.tags.partition_point(|&(of, ..)| of < id);
-        let count = self.tags[start..].partition_point(|&(of, ..)| of == id);
-        &self.tags[start..start + count]
-    }
-
     /// The number of the text of all tags: those declared on a type or a component of it, and `others`.
     fn tagged(&mut self, id: u32, component: Option<u32>, others: Option<u32>) -> Result<Option<u32>> {
+        let tags = self.whole.tags_of(id);
         let own: Vec<&'b [u8]> =
-            self.tags_of(id).iter().filter(|(_, of, _)| *of == component).map(|(.., name)| *name).collect();
+            tags.iter().filter(|(_, of, _)| *of == component).map(|(.., name)| *name).collect();
         if own.is_empty() {
             return Ok(others);
         }

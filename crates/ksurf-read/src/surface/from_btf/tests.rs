@@ -1,5 +1,7 @@
 use super::*;
 use crate::btf::tests::*;
+use crate::image::{Evidence, ImageRows, TypeSource};
+use crate::kernel;
 
 /// Definitions as a person would write them: `struct s 16: +0 a: int`.
 fn shown(types: &Types) -> Vec<String> {
@@ -107,10 +109,11 @@ fn every_kind_of_definition() {
         "typedef atomic_t 4 = struct (anon)\n  @0 x: int (4)",
         "typedef size_t = long unsigned int",
         "var runqueues = int",
+        "struct empty 0",
+        // read at the same time, and put behind
         "func printk = int\n  format: long unsigned int\n  -: ...",
         "func noop = void",
         "func odd = void\n  -: int\n  -: long unsigned int",
-        "struct empty 0",
     ];
     assert_eq!(shown(&types), expected);
     assert!(types.rows.iter().all(|row| row.btf));
@@ -227,6 +230,45 @@ fn a_module_has_only_what_its_base_has_not() {
     ];
     assert_eq!(shown(&types), expected);
     assert_eq!(uses(&types), [(Some(16), "f")], "g uses that of the base, whose definition is not here");
+}
+
+#[test]
+fn images_are_joined_on_the_base_that_each_has() {
+    let (mut e, _, int) = begun(false);
+    let [a, b] = ["a", "b"].map(|name| e.string(name));
+    let foo = e.add("foo", BTF_KIND_STRUCT, 1, 4, &[a, int, 0]);
+    e.func("f", 1, 0, &[("foo", foo)]);
+    let vmlinux = e.finish();
+    let base = Btf::parse(&vmlinux, None).unwrap();
+    let mut e = Encoder::on(&base);
+    // what vmlinux has too, and something else of that name
+    e.add("foo", BTF_KIND_STRUCT, 1, 4, &[a, int, 0]);
+    let own = e.add("foo", BTF_KIND_STRUCT, 1, 8, &[b, int, 32]);
+    e.func("g", 1, 0, &[("foo", own)]);
+    let inside = TypeSource::Btf(e.finish());
+    let mut e = Encoder::new(false);
+    e.int("int", 32, 1);
+    let distilled = e.finish();
+    let mut e = Encoder::on(&Btf::parse(&distilled, None).unwrap());
+    e.func("h", 1, int - 1, &[]);
+    let outside = TypeSource::Distilled { base: distilled, own: e.finish() };
+    let sources = [("inside", inside), ("outside", outside), ("vmlinux", TypeSource::Btf(vmlinux.clone()))];
+    let images = sources.map(|(name, types)| {
+        let mut image = ImageRows::empty(name, name, Evidence::Btf);
+        image.types = types;
+        image
+    });
+    let (kernel, incomplete) = kernel::join(images.into());
+    assert!(incomplete.is_empty(), "{incomplete:?}");
+    let text = |number: i32| kernel.definitions.texts[number as usize].as_str();
+    let types: Vec<_> = (0..kernel.types.name.len())
+        .map(|row| (text(kernel.types.name[row]), kernel.types.image[row]))
+        .collect();
+    assert_eq!(types, [("f", 0), ("foo", 0), ("foo", 1), ("g", 1), ("h", 2)]);
+    let users: Vec<_> = kernel.type_uses.user.iter().map(|&user| text(user)).collect();
+    assert_eq!(users, ["g"]);
+    let returned = kernel.definitions.type_text[kernel.definitions.key.len() - 1];
+    assert_eq!(returned.map(text), Some("int"));
 }
 
 #[test]
