@@ -5,7 +5,7 @@ use crate::dwarf::{self, Sections, Target, Unit, NONE};
 use crate::elf::{text, Buffer, Image, Memory, ET_REL};
 use crate::error::{Error, Result};
 use crate::ikconfig;
-use crate::surface::code::{Code, CodeFacts};
+use crate::surface::code::{Code, CodeFacts, ErrorTypes};
 use crate::surface::definition::Types;
 use crate::surface::layout::{Layouts, NoLayouts};
 use crate::surface::{from_dwarf, Surface};
@@ -144,6 +144,8 @@ pub struct ImageRows {
     pub instances: Vec<InstanceRow>,
     pub sites: Vec<SiteRow>,
     pub symbols: Vec<SymbolRow>,
+    /// How the facts of symbols number the types of errors, as far as this image tells.
+    pub error_types: Option<ErrorTypes>,
     pub surface: Surface,
     pub types: TypeSource,
     /// What the kernel says of its own making: `Linux version ... (gcc ...) #1 SMP ...` (init/version.c).
@@ -277,6 +279,7 @@ impl ImageRows {
             instances: Vec::new(),
             sites: Vec::new(),
             symbols: Vec::new(),
+            error_types: None,
             surface: Surface::default(),
             types: TypeSource::Nothing,
             banner: None,
@@ -519,6 +522,7 @@ impl<'i> Builder<'i> {
     fn symbols(&mut self, evidence: Evidence, memory: &Memory<'_>) -> Result<()> {
         let symbols = self.image.code_symbols()?;
         let code = Code::of(memory);
+        self.rows.error_types = code.error_types(memory);
         self.rows.evidence = evidence;
         let placed = symbols
             .into_iter()

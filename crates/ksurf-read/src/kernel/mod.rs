@@ -326,6 +326,8 @@ fn join_symbols(
     order.sort_unstable_by(|&a, &b| {
         (&of(a).name, a.0, of(a).place.address, a.1).cmp(&(&of(b).name, b.0, of(b).place.address, b.1))
     });
+    // A module's own number of its few functions tell less than vmlinux, which comes first.
+    let error_types = images.iter().find_map(|image| image.error_types);
     let mut out = Symbols::default();
     for (image, index) in order {
         let row = &mut images[image as usize].symbols[index as usize];
@@ -341,7 +343,8 @@ fn join_symbols(
         out.kind.push(row.kind);
         out.ftrace.push(row.facts.ftrace);
         out.kprobe_blacklist.push(row.facts.kprobe_blacklist);
-        out.error_injection.push(row.facts.error_injection);
+        let error = row.facts.error_injection;
+        out.error_injection.push(error.and_then(|number| error_types?.name(number)));
         out.init.push(row.facts.init);
     }
     out
