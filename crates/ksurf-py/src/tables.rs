@@ -200,6 +200,7 @@ pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
                 required("set", texts(btf_ids.set)),
                 required("image", integers(btf_ids.image)),
                 optional("set_flags", optional_integers(btf_ids.set_flags)),
+                optional("registered_as", optional_repeated(&btf_ids.registered_as)),
                 required("kind", texts(btf_ids.kind)),
                 required("name", texts(btf_ids.name)),
                 optional("flags", optional_integers(btf_ids.flags)),

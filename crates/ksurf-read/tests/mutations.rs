@@ -84,6 +84,24 @@ fn compiled(folder: &Path, options: &[&str]) -> Vec<u8> {
     std::fs::read(&out).unwrap()
 }
 
+/// Images with the tables of a kernel; the code of arm64 is told by the header alone.
+fn offers(folder: &Path) -> Vec<Vec<u8>> {
+    let linked = [
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-Wl,-e,_stext,--section-start=.calls=0x500000,--section-start=.data=0x510000",
+        "offers.S",
+    ];
+    let mut arm64 = compiled(folder, &[&["-DARM64", "-DRESOLVED"][..], &linked].concat());
+    arm64[18] = 183;
+    let mut seeds = vec![arm64, compiled(folder, &["-DFLAGS", "-DMODULE", "-c", "offers.S"])];
+    if cfg!(target_arch = "x86_64") {
+        seeds.push(compiled(folder, &[&["-DPOINTERS"][..], &linked].concat()));
+    }
+    seeds
+}
+
 fn images(folder: &Path) -> Vec<Vec<u8>> {
     let linked = ["-nostdlib", "-static", "-no-pie", "core.c", "driver.c"];
     vec![
@@ -160,6 +178,7 @@ fn btf() -> Vec<u8> {
 fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
     match target {
         "elf" | "dwarf" => images(folder),
+        "offers" => offers(folder),
         "tar" => ["gnu", "pax", "ustar"].map(|format| tar(folder, format)).to_vec(),
         "deb" => {
             let (control, data) = (tar(folder, "gnu"), tar(folder, "pax"));
@@ -317,6 +336,11 @@ fn elf_survives_damage() {
 #[test]
 fn dwarf_survives_damage() {
     run("dwarf");
+}
+
+#[test]
+fn offers_survives_damage() {
+    run("offers");
 }
 
 #[test]

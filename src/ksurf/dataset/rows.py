@@ -262,6 +262,7 @@ class BtfId:
     name: str
     flags: int | None
     program_types: str | None
+    registered_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

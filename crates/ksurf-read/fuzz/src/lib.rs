@@ -10,12 +10,13 @@ use ksurf_read::archive::tar::Tar;
 use ksurf_read::archive::{decompress as decompress_file, Counters, Deb};
 use ksurf_read::btf::{Btf, Kind};
 use ksurf_read::ctype;
-use ksurf_read::elf::{Buffer, Image};
+use ksurf_read::elf::{Buffer, Image, Memory};
 use ksurf_read::error::Result;
 use ksurf_read::image::{self, ImageRows, Outcome};
 use ksurf_read::kernel;
-use ksurf_read::surface::from_btf;
+use ksurf_read::surface::code::Code;
 use ksurf_read::surface::layout::Layouts;
+use ksurf_read::surface::{btf_ids, export, from_btf};
 
 /// As much as is taken of any one file.
 const LIMIT: u64 = 1 << 20;
@@ -24,12 +25,13 @@ const LIMIT: u64 = 1 << 20;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("deb", deb),
     ("tar", tar),
     ("decompress", decompress),
     ("elf", elf),
     ("dwarf", dwarf),
+    ("offers", offers),
     ("btf", btf),
     ("kallsyms", kallsyms),
     ("ikconfig", ikconfig),
@@ -132,6 +134,29 @@ pub fn dwarf(data: &[u8]) {
     };
     check(&rows);
     let _ = kernel::join(vec![rows]);
+}
+
+/// An image's own tables: exports, facts of code, sets of BTF ids and the code that registers these.
+pub fn offers(data: &[u8]) {
+    let Ok(image) = Image::parse(Buffer::Memory(data.to_vec())) else { return };
+    let Ok(memory) = Memory::of(&image) else { return };
+    for export in export::read(&memory).unwrap_or_default() {
+        assert!(!export.name.is_empty() && export.namespace != Some(String::new()));
+    }
+    let code = Code::of(&memory);
+    let types = code.error_types(&memory);
+    for symbol in image.code_symbols().unwrap_or_default() {
+        let error = code.facts(symbol.address, symbol.size).error_injection;
+        let _ = error.zip(types).map(|(number, types)| types.name(number));
+    }
+    let sets = btf_ids::read(&memory).unwrap_or_default();
+    let mut size = 0;
+    for set in sets {
+        size += set.members(None).len();
+        assert!(set.program_types.is_sorted());
+        assert!(set.program_types.is_empty() || set.registered_as.is_some());
+    }
+    assert!(size <= data.len() / 4);
 }
 
 /// Numbers of rows are those of rows.

@@ -4,6 +4,9 @@ use super::{c_string, Image, ET_REL};
 use crate::error::Result;
 use rustc_hash::FxHashMap;
 
+/// How many marks of ELF for ARM may stand between an address and the nearest symbol.
+const NEAREST_LIMIT: usize = 64;
+
 /// A symbol of any type that lies in a loaded section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark<'a> {
@@ -153,5 +156,13 @@ impl<'a> Memory<'a> {
         let first = self.by_address.partition_point(|&n| self.marks[n as usize].address < address);
         let found = self.by_address[first..].iter().map(|&n| self.marks[n as usize]);
         found.take_while(move |mark| mark.address == address)
+    }
+
+    /// The nearest symbol at or before an address. The marks of ELF for ARM, which say where code (`$x`) and data
+    /// (`$d`) begin, are none.
+    pub fn nearest(&self, address: u64) -> Option<Mark<'a>> {
+        let after = self.by_address.partition_point(|&n| self.marks[n as usize].address <= address);
+        let before = self.by_address[..after].iter().rev().take(NEAREST_LIMIT);
+        before.map(|&n| self.marks[n as usize]).find(|mark| !mark.name.starts_with(b"$"))
     }
 }

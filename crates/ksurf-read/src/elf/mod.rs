@@ -11,6 +11,7 @@ mod relocation;
 use crate::error::{Error, Result};
 use flate2::read::ZlibDecoder;
 pub use memory::{Mark, Memory};
+pub use relocation::CodeRelocation;
 use std::io::Read;
 use std::ops::{Deref, DerefMut, Range};
 
@@ -90,6 +91,11 @@ impl Section {
     /// Whether the section is loaded into memory.
     pub fn is_loaded(&self) -> bool {
         self.flags & SHF_ALLOC != 0
+    }
+
+    /// Whether the section holds code.
+    pub fn is_code(&self) -> bool {
+        self.is_loaded() && self.flags & SHF_EXECINSTR != 0
     }
 }
 

@@ -3,7 +3,9 @@
 //! Source: each processor's psABI supplement. A module has them for every section; a kernel that moves itself at
 //! boot (arm64, ppc64, riscv64) keeps the pointers of its data in its dynamic relocations only.
 
-use super::{Bytes, Image, Symbols, Words, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHT_REL, SHT_RELA, SHT_SYMTAB};
+use super::{
+    c_string, Bytes, Image, Symbols, Words, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHT_REL, SHT_RELA, SHT_SYMTAB,
+};
 use crate::error::{At, Error, Result};
 
 /// Loaded sections that nobody here reads, by their beginnings; their relocations are most of a module's.
@@ -24,7 +26,53 @@ const UNREAD: [&str; 14] = [
     "__jump_table",
 ];
 
+/// A relocation of code, which is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeRelocation<'a> {
+    /// The address of the bytes that it patches.
+    pub place: u64,
+    /// The symbol that it refers to; empty for a section.
+    pub symbol: &'a [u8],
+    /// The symbol's address and the addend; `None` where another image defines the symbol.
+    pub target: Option<u64>,
+}
+
 impl Image {
+    /// The relocations of a module's code, as far as they have addends (on all 64-bit processors but MIPS).
+    pub fn code_relocations(&self) -> Result<Vec<CodeRelocation<'_>>> {
+        let mut found = Vec::new();
+        let Some(table) = self.sections.iter().position(|s| s.kind == SHT_SYMTAB) else { return Ok(found) };
+        let words = self.words();
+        if self.kind != ET_REL || !words.class64 || self.machine == 8 {
+            return Ok(found);
+        }
+        let symbols = Symbols::new(self, &self.sections[table]);
+        let names = self.sections.get(self.sections[table].link).map_or(&[][..], |s| self.section_bytes(s));
+        for section in self.sections.iter().filter(|s| s.kind == SHT_RELA) {
+            let Some(code) = self.sections.get(section.info).filter(|s| s.is_code()) else { continue };
+            if found.len() > self.data.len() / 24 {
+                return Err(Error::corrupt("relocation section", 0, "several of them have the same bytes"));
+            }
+            for relocation in self.section_bytes(section).chunks_exact(24) {
+                let what = "relocation";
+                let number = (words.u64(relocation, 8, what)? >> 32) as usize;
+                if number >= symbols.count() {
+                    let reason = format!("symbol {number} of {}", symbols.count());
+                    return Err(Error::corrupt(what, 0, reason).at(&section.name));
+                }
+                let symbol = symbols.get(number)?;
+                let addend = words.u64(relocation, 16, what)?;
+                let holder = self.sections.get(symbol.section).filter(|_| symbol.section != 0);
+                found.push(CodeRelocation {
+                    place: code.address.wrapping_add(words.u64(relocation, 0, what)?),
+                    symbol: c_string(names, symbol.name).unwrap_or_default(),
+                    target: holder.map(|s| s.address.wrapping_add(symbol.value).wrapping_add(addend)),
+                });
+            }
+        }
+        Ok(found)
+    }
+
     /// Applies the relocations of debug sections and of data, in place.
     pub(super) fn relocate(&mut self) -> Result<()> {
         if self.kind != ET_REL {

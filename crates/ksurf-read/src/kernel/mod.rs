@@ -125,8 +125,9 @@ pub fn join_on(mut images: Vec<ImageRows>, base: Option<&Btf<'_>>) -> (Kernel, V
     kernel.call_sites = join_sites(&images, &function_numbers, &instance_numbers, &image_paths);
     kernel.symbols = join_symbols(&mut images, &function_numbers, &instance_numbers, &image_sections);
     debug_assert_eq!(unit_starts.len(), images.len());
-    let mut incomplete = types::join(&mut images, base, &mut kernel);
-    incomplete.extend(offers::join(&mut images, &mut kernel));
+    // Sets are named by the BTF, which the joining of types takes away.
+    let mut incomplete = offers::join(&mut images, base, &mut kernel);
+    incomplete.extend(types::join(&mut images, base, &mut kernel));
     for (number, image) in images.into_iter().enumerate() {
         for unit in image.units {
             kernel.units.image.push(number as i32);

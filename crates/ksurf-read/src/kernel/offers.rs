@@ -1,8 +1,11 @@
 //! What the images offer beside functions and types, one table for each kind.
 
 use super::{incomplete, Kernel};
+use crate::btf::Btf;
 use crate::extract::Unreadable;
-use crate::image::ImageRows;
+use crate::image::{ImageRows, TypeSource};
+use crate::surface::btf_ids::{BtfId, BtfSet, Role};
+use std::rc::Rc;
 
 #[derive(Debug, Default)]
 pub struct Tracepoints {
@@ -47,23 +50,37 @@ pub struct BtfIds {
     pub set: Vec<String>,
     pub image: Vec<i32>,
     pub set_flags: Vec<Option<i32>>,
+    pub registered_as: Vec<Option<&'static str>>,
     pub kind: Vec<String>,
     pub name: Vec<String>,
     pub flags: Vec<Option<i32>>,
     pub program_types: Vec<Option<String>>,
 }
 
-/// Takes the offers out of the images.
-pub(super) fn join(images: &mut [ImageRows], kernel: &mut Kernel) -> Vec<Unreadable> {
+/// Takes the offers out of the images. `base` is the BTF of modules whose vmlinux is not among them.
+pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mut Kernel) -> Vec<Unreadable> {
     let mut missing = Vec::new();
     let (mut tracepoints, mut exports, mut ids, mut syscalls) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let bytes = |image: &ImageRows| match &image.types {
+        TypeSource::Btf(bytes) => Some(bytes.clone()),
+        _ => None,
+    };
+    let base_bytes = images.iter().find(|image| image.name == "vmlinux").and_then(bytes);
+    let own_base = base_bytes.as_deref().and_then(|bytes| Btf::parse(bytes, None).ok());
+    let base = own_base.as_ref().or(base);
     for (number, image) in images.iter_mut().enumerate() {
         let surface = std::mem::take(&mut image.surface);
         let number = number as i32;
         tracepoints.extend(surface.tracepoints.into_iter().map(|t| (number, t)));
         exports.extend(surface.exports.into_iter().map(|e| (number, e)));
-        ids.extend(surface.btf_ids.into_iter().map(|i| (number, i)));
+        if image.name == "vmlinux" || surface.btf_ids.is_empty() {
+            name(surface.btf_ids, own_base.as_ref(), number, &mut ids);
+        } else {
+            let own = bytes(image).filter(|_| base.is_some());
+            let own = own.as_deref().and_then(|bytes| Btf::parse(bytes, base).ok());
+            name(surface.btf_ids, own.as_ref(), number, &mut ids);
+        }
         syscalls.extend(surface.syscalls);
         missing.extend(surface.incomplete.into_iter().map(|reason| incomplete(image, reason)));
     }
@@ -97,13 +114,14 @@ pub(super) fn join(images: &mut [ImageRows], kernel: &mut Kernel) -> Vec<Unreada
         out.crc.push(export.crc.map(u64::from));
     }
     // Within a set the kernel's own order is that of ids, which mean nothing outside of it.
-    ids.sort_by(|(i, a), (j, b)| (&a.set, i, &a.name).cmp(&(&b.set, j, &b.name)));
-    for (image, id) in ids {
+    ids.sort_by(|(i, a, x), (j, b, y)| (&a.name, i, x).cmp(&(&b.name, j, y)));
+    for (image, set, id) in ids {
         let out = &mut kernel.btf_ids;
-        let types: Vec<String> = id.program_types.iter().map(u32::to_string).collect();
-        out.set.push(id.set);
+        let types: Vec<String> = set.program_types.iter().map(u32::to_string).collect();
+        out.set.push(set.name.clone());
         out.image.push(image);
-        out.set_flags.push(id.set_flags.map(|flags| flags as i32));
+        out.set_flags.push(set.flags.map(|flags| flags as i32));
+        out.registered_as.push(set.registered_as.map(Role::as_str));
         out.kind.push(id.kind);
         out.name.push(id.name);
         out.flags.push(id.flags.map(|flags| flags as i32));
@@ -117,4 +135,11 @@ pub(super) fn join(images: &mut [ImageRows], kernel: &mut Kernel) -> Vec<Unreada
         kernel.syscalls.entry.push(syscall.entry);
     }
     missing
+}
+
+/// Names the entries of an image's sets.
+fn name(sets: Vec<BtfSet>, btf: Option<&Btf<'_>>, image: i32, out: &mut Vec<(i32, Rc<BtfSet>, BtfId)>) {
+    for set in sets.into_iter().map(Rc::new) {
+        out.extend(set.members(btf).into_iter().map(|id| (image, Rc::clone(&set), id)));
+    }
 }

@@ -70,6 +70,7 @@ pub struct Code {
     areas: Vec<(Span, &'static str)>,
     /// With the numbers of error types; in order.
     injectable: Vec<(u64, i32)>,
+    /// In order, and apart from each other.
     init: Vec<Span>,
 }
 
@@ -102,8 +103,12 @@ impl Code {
                         && address.checked_sub(BEFORE).is_some_and(|at| sites.binary_search(&at).is_ok())
             }),
             kprobe_blacklist: if listed { Some("NOKPROBE_SYMBOL") } else { area() },
-            error_injection: self.injectable.get(first).filter(|entry| entry.0 == address).map(|entry| entry.1),
-            init: self.init.iter().any(within),
+            error_injection: self
+                .injectable
+                .get(first)
+                .filter(|entry| entry.0 == address)
+                .map(|entry| entry.1),
+            init: self.init[..self.init.partition_point(|span| span.0 <= address)].last().is_some_and(within),
         }
     }
 
@@ -151,9 +156,20 @@ fn nokprobe(memory: &Memory<'_>) -> Vec<u64> {
         .marked("__start_kprobe_blacklist", "__stop_kprobe_blacklist")
         .or_else(|| memory.section("_kprobe_blacklist"));
     let Some(table) = table else { return Vec::new() };
-    let mut addresses: Vec<u64> = pointers(memory, table, word(memory)).map(|(_, entry)| entry).collect();
+    let text = text(memory);
+    let addresses = pointers(memory, table, word(memory)).map(|(_, entry)| entry);
+    let mut addresses: Vec<u64> = addresses.filter(|entry| (text.0..text.1).contains(entry)).collect();
     addresses.sort_unstable();
     addresses
+}
+
+fn marks(memory: &Memory<'_>, start: &str, end: &str) -> Option<Span> {
+    memory.address_of(start).zip(memory.address_of(end))
+}
+
+/// The kernel's own text: entries elsewhere (the identity map of arm64 since 6.2) are passed over by the kernel.
+fn text(memory: &Memory<'_>) -> Span {
+    marks(memory, "_stext", "_etext").filter(|_| !memory.is_module()).unwrap_or((0, u64::MAX))
 }
 
 fn areas(memory: &Memory<'_>, machine: u16) -> Vec<(Span, &'static str)> {
@@ -172,16 +188,14 @@ fn areas(memory: &Memory<'_>, machine: u16) -> Vec<(Span, &'static str)> {
         22 | 243 => IRQENTRY,
         _ => &[],
     };
-    let span = |start: &str, end: &str| Some((memory.address_of(start)?, memory.address_of(end)?));
-    // The kernel passes over what is no text of its own: the identity map of arm64 since 6.2.
-    let text = span("_stext", "_etext").unwrap_or((0, u64::MAX));
+    let text = text(memory);
     for (mark, name) in AREAS.iter().chain(own) {
-        let found = span(&format!("{mark}_start"), &format!("{mark}_end"));
+        let found = marks(memory, &format!("{mark}_start"), &format!("{mark}_end"));
         areas.extend(found.filter(|span| text.0 <= span.0 && span.1 <= text.1).map(|span| (span, *name)));
     }
     if matches!(machine, 20 | 21) {
         // `arch_within_kprobe_blacklist` of powerpc.
-        areas.extend(span("_stext", "__head_end").map(|span| (span, ".head.text")));
+        areas.extend(marks(memory, "_stext", "__head_end").map(|span| (span, ".head.text")));
     }
     areas
 }
@@ -203,7 +217,7 @@ fn injectable(memory: &Memory<'_>) -> Vec<(u64, i32)> {
 /// What is freed after boot, or after a module's `init`. A module keeps its `.exit.text` until it goes.
 fn init(memory: &Memory<'_>) -> Vec<Span> {
     let module = memory.is_module();
-    let marked = memory.address_of("__init_begin").zip(memory.address_of("__init_end"));
+    let marked = marks(memory, "__init_begin", "__init_end");
     let sections = memory.image().sections.iter().filter(|section| {
         section.is_loaded() && (section.name.starts_with(".init") || !module && section.name == ".exit.text")
     });
@@ -211,5 +225,14 @@ fn init(memory: &Memory<'_>) -> Vec<Span> {
         let size = memory.image().section_bytes(section).len() as u64;
         (section.address, section.address.saturating_add(size))
     };
-    marked.filter(|_| !module).into_iter().chain(sections.map(span)).collect()
+    let mut spans: Vec<Span> = marked.filter(|_| !module).into_iter().chain(sections.map(span)).collect();
+    spans.sort_unstable();
+    spans.dedup_by(|next, last| {
+        let meets = next.0 <= last.1;
+        if meets {
+            last.1 = last.1.max(next.1);
+        }
+        meets
+    });
+    spans
 }

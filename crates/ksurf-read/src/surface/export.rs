@@ -28,6 +28,9 @@ const KSYM_FLAG_GPL_ONLY: u8 = 1;
 /// The tables, by what follows `__ksymtab`, and whether they are for the GPL only.
 const TABLES: [(&str, bool); 2] = [("", false), ("_gpl", true)];
 
+/// A name that is longer, in bytes, is none: `KSYM_NAME_LEN` is 512.
+const NAME_LIMIT: usize = 1024;
+
 /// The exports of an image.
 pub fn read(memory: &Memory<'_>) -> Result<Vec<Export>> {
     let mut exports = Vec::new();
@@ -62,9 +65,7 @@ pub fn read(memory: &Memory<'_>) -> Result<Vec<Export>> {
 /// A table by the linker's marks, or as a section.
 fn table<'a>(memory: &Memory<'a>, what: &str, suffix: &str) -> Option<(u64, &'a [u8])> {
     let name = format!("{what}{suffix}");
-    memory
-        .marked(&format!("__start_{name}"), &format!("__stop_{name}"))
-        .or_else(|| memory.section(&name))
+    memory.marked(&format!("__start_{name}"), &format!("__stop_{name}")).or_else(|| memory.section(&name))
 }
 
 /// How the entries of a table are written.
@@ -85,7 +86,7 @@ impl Form {
 
     /// The string that a field of an entry leads to; `None` where there is no such field, or nothing in it.
     fn string<'a>(self, memory: &Memory<'a>, entry: u64, field: u64) -> Option<&'a [u8]> {
-        memory.string(self.target(memory, entry, field)?)
+        string(memory, self.target(memory, entry, field)?)
     }
 
     fn target(self, memory: &Memory<'_>, entry: u64, field: u64) -> Option<u64> {
@@ -99,19 +100,25 @@ impl Form {
     }
 }
 
+fn string<'a>(memory: &Memory<'a>, address: u64) -> Option<&'a [u8]> {
+    let bytes = memory.from(address)?;
+    let bytes = &bytes[..bytes.len().min(NAME_LIMIT)];
+    memchr::memchr(0, bytes).map(|end| &bytes[..end])
+}
+
 /// The form in which all names of a table are names, and these.
 fn form<'a>(memory: &Memory<'a>, start: u64, size: u64) -> Option<(Form, Vec<&'a [u8]>)> {
     let (first, strings) = memory.section("__ksymtab_strings")?;
     let word = u64::from(memory.image().address_size());
     [(true, 3), (false, 3), (true, 2), (false, 2)].into_iter().find_map(|(relative, fields)| {
         let form = Form { relative, fields, width: if relative { 4 } else { word } };
-        if size % form.size() != 0 {
+        if !size.is_multiple_of(form.size()) {
             return None;
         }
         let name = |entry: u64| {
             let target = form.target(memory, start + entry * form.size(), 1)?;
             target.checked_sub(first).filter(|&offset| offset < strings.len() as u64)?;
-            memory.string(target).filter(|name| !name.is_empty())
+            string(memory, target).filter(|name| !name.is_empty())
         };
         let names = (0..size / form.size()).map(name).collect::<Option<Vec<_>>>()?;
         Some((form, names))

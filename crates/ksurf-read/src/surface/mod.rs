@@ -4,6 +4,7 @@
 //! into [`Surface::incomplete`].
 
 pub mod btf_ids;
+pub mod calls;
 pub mod code;
 pub mod definition;
 pub mod export;
@@ -15,7 +16,7 @@ pub mod tracepoint;
 
 use crate::elf::Memory;
 use crate::error::Result;
-use btf_ids::BtfId;
+use btf_ids::BtfSet;
 use export::Export;
 use layout::Layouts;
 use syscall::Syscall;
@@ -27,7 +28,7 @@ pub struct Surface {
     pub exports: Vec<Export>,
     pub tracepoints: Vec<Tracepoint>,
     pub syscalls: Vec<Syscall>,
-    pub btf_ids: Vec<BtfId>,
+    pub btf_ids: Vec<BtfSet>,
     /// What could not be read, and why: `tracepoints: corrupt: ...`.
     pub incomplete: Vec<String>,
 }

@@ -82,8 +82,8 @@ TABLE_DEFINITIONS = {
         SELECT {kernel} AS kernel, i.name AS image, e.name, e.gpl, e.namespace, e.crc
         FROM {exports} e JOIN {images} i ON i.id = e.image""",
     "btf_ids": """
-        SELECT {kernel} AS kernel, i.name AS image, b.set, b.set_flags, b.kind, b.name, b.flags,
-               b.program_types
+        SELECT {kernel} AS kernel, i.name AS image, b.set, b.set_flags, b.registered_as, b.kind,
+               b.name, b.flags, b.program_types
         FROM {btf_ids} b JOIN {images} i ON i.id = b.image""",
     "config": "SELECT {kernel} AS kernel, * FROM {config}",
 }

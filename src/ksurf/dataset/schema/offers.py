@@ -181,6 +181,15 @@ BTF_IDS = Table(
             nullable=True,
         ),
         Column(
+            "registered_as",
+            "string",
+            "`kfunc`, or `fmod_ret` for functions whose result a program may replace; null where the image does "
+            "not tell.",
+            "calls of `register_btf_kfunc_id_set`, `register_btf_fmodret_id_set`",
+            nullable=True,
+            encoding="DICTIONARY",
+        ),
+        Column(
             "kind",
             "string",
             "What the name is: `func`, `struct`.",
