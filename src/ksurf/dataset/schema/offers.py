@@ -183,8 +183,7 @@ BTF_IDS = Table(
         Column(
             "registered_as",
             "string",
-            "`kfunc`, or `fmod_ret` for functions whose result a program may replace; null where the image does "
-            "not tell.",
+            "`kfunc`, or `fmod_ret` for functions whose result a program may replace, where the image tells.",
             "calls of `register_btf_kfunc_id_set`, `register_btf_fmodret_id_set`",
             nullable=True,
             encoding="DICTIONARY",
