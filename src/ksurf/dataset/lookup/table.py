@@ -62,6 +62,8 @@ def values_of(column: Any) -> list[Any]:
             values += map(words.__getitem__, _numbers(codes))
         elif chunk.null_count == len(chunk):
             values += [None] * len(chunk)
+        elif pa.types.is_boolean(chunk.type):
+            values += chunk.to_pylist()
         elif chunk.null_count:
             present = _numbers(chunk.is_valid().cast(pa.uint8()))
             filled = _numbers(chunk.fill_null(0))

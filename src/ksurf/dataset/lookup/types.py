@@ -101,8 +101,9 @@ class _Segment:
                 continue
             definitions = self.definitions.read(stored_columns("definitions"), [group]).filter(mask)
             members = self._members_of(definitions["key"], group)
-            for row in rows_of(definitions):
-                found[row["key"]] = Definition(members=members.get(row["key"], ()), **row)
+            columns = [values_of(definitions[column]) for column in stored_columns("definitions")]
+            of_each = [members.get(key, ()) for key in columns[0]]
+            found.update(zip(columns[0], map(Definition, *columns, of_each), strict=True))
         return found
 
     def _members_of(self, keys: Any, group: int) -> dict[int, tuple[Member, ...]]:
@@ -114,7 +115,7 @@ class _Segment:
         mask = pc.equal(key, keys[0]) if len(keys) == 1 else pc.is_in(key, value_set=keys.combine_chunks())
         columns = [name for name in stored_columns("members") if name not in {"definition", "position"}]
         rows = self._members.read(columns, [group]).filter(mask)
-        made = list(map(Member, *(values_of(rows[column]) for column in columns)))
+        made = list(map(Member._make, zip(*(values_of(rows[column]) for column in columns), strict=True)))
         members = {}
         start = 0
         runs = pc.run_end_encode(key.filter(mask).combine_chunks())
