@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from ksurf.cli import run
 from ksurf.dataset.lookup import attach_rows, functions_named, kernel_marks
+from ksurf.dataset.query import connect, query
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
-from ksurf.surface.attach import CodeFacts, Mechanism, attach_code, code_facts, features_of
+from ksurf.surface.attach import (
+    CodeFacts,
+    Mechanism,
+    attach_code,
+    attach_symbols,
+    code_facts,
+    features_of,
+)
+from ksurf.surface.attach_facts import judge
 from made_kernel import MadeKernel, kernel
 
 OLD, NEW = kernel("5.10.1"), kernel("6.12.1")
@@ -93,3 +105,46 @@ def test_variable_arguments_and_denied_functions(places: list[tuple[Kernel, Path
 
 def test_namesakes_of_a_module_count_those_of_vmlinux(places: list[tuple[Kernel, Path]]) -> None:
     assert sorted(found.namesakes for found in facts(places, "helper")) == [0, 1]
+
+
+def show(places: list[tuple[Kernel, Path]], capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    dataset = str(places[0][1].parent.parent)
+    assert run(["show", "function", *arguments, "--dataset", dataset]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_page_says_what_can_be_attached(
+    places: list[tuple[Kernel, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = show(places, capsys, "vfs_read", "--all")
+    assert "    ✔ kprobe, kretprobe, kprobe.multi, fentry, fexit, fmod_ret\n" in page
+    assert "    ✔ kprobe, kretprobe\n    ✘ kprobe.multi: the kernel has no kprobe.multi (" in page
+    assert "    ✘ fentry, fexit, fmod_ret: the architecture has no BPF trampoline (" in page
+
+
+def test_json_has_every_verdict(
+    places: list[tuple[Kernel, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (function,) = json.loads(show(places, capsys, "vfs_read", "--format", "json"))["functions"]
+    old, new = (kernel["symbols"][0]["attach"] for kernel in function["groups"][0]["kernels"])
+    assert [verdict["mechanism"] for verdict in old] == [m.value for m in list(Mechanism)[:6]]
+    assert {"mechanism": "fmod_ret", "attachable": True, "reason": None} in new
+    assert [verdict["attachable"] for verdict in old] == [True, True, False, False, False, False]
+
+
+def test_sql_says_the_same(places: list[tuple[Kernel, Path]]) -> None:
+    store = Store(places[0][1].parent.parent)
+    statement = "SELECT kernel, image, symbol, mechanism, attachable, reason FROM attachability"
+    with connect(store, statement=statement, judge=judge) as connection:
+        told = Counter(row for batch in query(connection, statement).batches() for row in batch)
+    names = ["vfs_read", "printk", "__rcu_read_lock", "helper"]
+    symbols, about = functions_named(names, places), attach_rows(names, places)
+    expected = Counter(
+        (rows.kernel.id, symbol.image, symbol.name, mechanism.value, verdict.attachable, verdict.reason)
+        for name in names
+        for rows, also in zip(symbols[name], about[name], strict=True)
+        for symbol, verdicts in zip(rows.symbols, attach_symbols(rows.symbols, also), strict=True)
+        for mechanism, verdict in verdicts.items()
+    )
+    assert expected
+    assert expected <= told

@@ -85,14 +85,23 @@ def function(
     The exit status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
     from ksurf.cli.suggest import suggest
-    from ksurf.dataset.lookup import function_names, functions_named
+    from ksurf.dataset.lookup import attach_rows, function_names, functions_named
     from ksurf.report.function import report
     from ksurf.surface.function import judge
 
     groups, places = _kernels(dataset, selectors, baseline)
     names = tuple(dict.fromkeys(names))
+    # The Markdown page is of the published shape, which has neither calls' places nor attachability.
     found = functions_named(names, places, chains=form != "md")
-    reports = [report(name, groups, {rows.kernel: judge(rows) for rows in found[name]}) for name in names]
+    about = attach_rows(names, places) if form != "md" else {name: [None] * len(places) for name in names}
+    reports = [
+        report(
+            name,
+            groups,
+            {rows.kernel: judge(rows, also) for rows, also in zip(found[name], about[name], strict=True)},
+        )
+        for name in names
+    ]
     present = [r for r in reports if r.present]
     if form == "json":
         from ksurf.report.json import function_json

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import repeat
 from typing import Any, TypeVar
 
 from ksurf.dataset.rows import CallSite, Symbol
@@ -13,6 +14,7 @@ from ksurf.report.function import FunctionReport
 from ksurf.report.kinds import SymbolKind, SymbolReport
 from ksurf.report.layout import Delta, Group, Report, ReportStatus
 from ksurf.series import Member
+from ksurf.surface.attach import Mechanism, Verdict
 from ksurf.surface.change import Change
 from ksurf.surface.function import FunctionStatus, InstanceStatus
 from ksurf.surface.symbol import SymbolStatus
@@ -106,7 +108,10 @@ def _status(member: Member, status: FunctionStatus) -> dict[str, Any]:
         "ambiguous": status.is_ambiguous,
         "prototypes": list(status.prototypes),
         "instances": [_instance(instance) for instance in status.instances],
-        "symbols": [_symbol(symbol) for symbol in status.symbols],
+        "symbols": [
+            _symbol(symbol, verdicts)
+            for symbol, verdicts in zip(status.symbols, status.attach or repeat(None), strict=False)
+        ],
         "reasons": list(status.reasons),
     }
 
@@ -151,7 +156,7 @@ def _calls(calls: tuple[CallSite, ...] | None) -> list[dict[str, Any]] | None:
     ]
 
 
-def _symbol(symbol: Symbol) -> dict[str, Any]:
+def _symbol(symbol: Symbol, verdicts: Mapping[Mechanism, Verdict] | None) -> dict[str, Any]:
     return {
         "name": symbol.name,
         "image": symbol.image,
@@ -160,6 +165,12 @@ def _symbol(symbol: Symbol) -> dict[str, Any]:
         "byte_size": symbol.byte_size,
         "bind": symbol.bind,
         "type": symbol.type,
+        "attach": None
+        if verdicts is None
+        else [
+            {"mechanism": mechanism.value, "attachable": verdict.attachable, "reason": verdict.reason}
+            for mechanism, verdict in verdicts.items()
+        ],
     }
 
 

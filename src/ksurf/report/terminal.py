@@ -6,8 +6,8 @@ Colour only underlines what the words say. What would fill screens is counted, w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, repeat
 
 import click
 
@@ -16,6 +16,7 @@ from ksurf.report.condense import condensed
 from ksurf.report.function import FunctionReport
 from ksurf.report.layout import Delta
 from ksurf.series import Member
+from ksurf.surface.attach import Mechanism, Verdict
 from ksurf.surface.change import Change, RenameProposed
 from ksurf.surface.function import FunctionStatus, InstanceStatus
 
@@ -139,11 +140,25 @@ def _kernel(member: Member, status: FunctionStatus, everything: bool) -> Iterato
         yield from _instance(instance, everything)
     yield from _more(len(status.instances) - len(instances), "definition", "  ")
     symbols = status.symbols if everything else status.symbols[:_SYMBOLS]
-    for symbol in symbols:
+    for symbol, verdicts in zip(symbols, status.attach or repeat(None), strict=False):
         where = f"{symbol.image}{f':{symbol.section}' if symbol.section else ''}"
         end = f"-{symbol.address + symbol.byte_size:x}" if symbol.byte_size is not None else ""
         yield f"  symbol {symbol.name} in {where} at {symbol.address:x}{end} ({symbol.bind})"
+        yield from _attach(verdicts)
     yield from _more(len(status.symbols) - len(symbols), "symbol", "  ")
+
+
+def _attach(verdicts: Mapping[Mechanism, Verdict] | None) -> Iterator[str]:
+    """What can be attached to a symbol, and what cannot, those of one reason together."""
+    if verdicts is None:
+        return
+    by_verdict: dict[Verdict, list[str]] = {}
+    for mechanism, verdict in verdicts.items():
+        by_verdict.setdefault(verdict, []).append(mechanism.value)
+    for verdict, mechanisms in sorted(by_verdict.items(), key=lambda item: not item[0].attachable):
+        sign, color = ("✔", "green") if verdict.attachable else ("✘", "yellow")
+        because = f": {verdict.reason}" if verdict.reason else ""
+        yield f"    {click.style(sign, fg=color)} {', '.join(mechanisms)}{because}"
 
 
 def _instance(instance: InstanceStatus, everything: bool) -> Iterator[str]:

@@ -6,7 +6,7 @@ What a kernel as a whole can do is told by what is in it (:class:`Features`), ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,6 +24,7 @@ __all__ = [
     "attach_code",
     "attach_hook",
     "attach_kfunc",
+    "attach_symbols",
     "attach_tracepoint",
     "code_facts",
     "features_of",
@@ -167,6 +168,12 @@ def code_facts(symbol: Symbol, symbols: Iterable[Symbol], rows: AttachRows) -> C
         no_return="noreturn_deny" in sets,
         modify_return=symbol.name.startswith("security_") or any("fmodret" in name for name in sets),
     )
+
+
+def attach_symbols(symbols: Sequence[Symbol], rows: AttachRows) -> tuple[Mapping[Mechanism, Verdict], ...]:
+    """Judge each of a function's symbols on a kernel; ``symbols`` are all of the function's name."""
+    features = features_of(rows.marks)
+    return tuple(attach_code(code_facts(symbol, symbols, rows), features) for symbol in symbols)
 
 
 def attach_code(facts: CodeFacts, features: Features) -> dict[Mechanism, Verdict]:

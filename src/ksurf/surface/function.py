@@ -7,12 +7,13 @@ is ``None`` and never "no".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from ksurf.dataset.rows import CallSite, Function, FunctionRows, Instance, Symbol
+from ksurf.dataset.rows import AttachRows, CallSite, Function, FunctionRows, Instance, Symbol
 from ksurf.kernel import Kernel
+from ksurf.surface.attach import Mechanism, Verdict, attach_symbols
 
 __all__ = ["Collision", "FunctionStatus", "InlineKind", "InstanceStatus", "Status", "judge", "suffixes"]
 
@@ -84,6 +85,8 @@ class FunctionStatus:
     symbols: tuple[Symbol, ...]
     reasons: tuple[str, ...]
     """For a person: what the statuses rest on, where that is not plain from the rest."""
+    attach: tuple[Mapping[Mechanism, Verdict], ...] | None = None
+    """What can be attached to each of ``symbols``; ``None`` if that was not asked for."""
 
     @property
     def is_present(self) -> bool:
@@ -126,8 +129,8 @@ class FunctionStatus:
         return tuple(dict.fromkeys(coded or [i.function for i in self.instances]))
 
 
-def judge(rows: FunctionRows) -> FunctionStatus:
-    """Judge one name on one kernel."""
+def judge(rows: FunctionRows, about: AttachRows | None = None) -> FunctionStatus:
+    """Judge one name on one kernel; with what is known ``about`` attaching to it, that too."""
     functions = {function.id: function for function in rows.functions}
     if not rows.instances and not rows.symbols:
         # Functions without both are only declared: the compiler removed all calls of them, or no image that
@@ -152,6 +155,7 @@ def judge(rows: FunctionRows) -> FunctionStatus:
         instances=instances,
         symbols=rows.symbols,
         reasons=_reasons(collision, counted, instances, rows.symbols),
+        attach=None if about is None else attach_symbols(rows.symbols, about),
     )
 
 
