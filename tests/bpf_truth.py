@@ -16,7 +16,12 @@ __all__ = ["KERNELS", "Parameter", "TrueHook", "TrueKfunc", "read_hooks", "read_
 KERNELS = [("5.10", "amd64"), ("6.1", "amd64"), ("6.12", "amd64"), ("7.3", "amd64"), ("6.12", "arm64")]
 """Base version and architecture of the kernels whose source was read."""
 
-_BTF_SPELLING = {"unsigned long": "long unsigned int", "long": "long int"}
+_BTF_SPELLING = {
+    "long": "long int",
+    "short": "short int",
+    "unsigned": "unsigned int",
+    "unsigned long": "long unsigned int",
+}
 """The compiler's names of types that C can write in several ways."""
 
 

@@ -190,6 +190,7 @@ def test_kfuncs_are_listed_and_other_sets_are_not() -> None:
     assert not is_kfunc(replace(ACQUIRE, set_flags=0, program_types=None, flags=0))
     assert not is_kfunc(replace(ACQUIRE, set_flags=None, flags=None, program_types=None))
     assert not is_kfunc(replace(ACQUIRE, kind="struct"))
+    assert not is_kfunc(replace(ACQUIRE, program_types=None, registered_as="fmod_ret"))
 
 
 def test_flags_and_program_types_by_name() -> None:

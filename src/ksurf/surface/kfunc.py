@@ -81,10 +81,10 @@ class ProgramTypesChanged(Change):
 def is_kfunc(row: BtfId) -> bool:
     """Whether an entry of a set is a kfunc.
 
-    Kernels since 6.9 mark the sets of kfuncs. Before, a set is known by its registration; sets with flags
-    per entry came with kfuncs (6.0) and are theirs, but for those that are registered for ``fmod_ret``.
+    Kernels since 6.9 mark the sets of kfuncs; before, a set is known by its registration. A marked set may
+    be registered for ``fmod_ret`` all the same (``bpf_test_modify_return_ids``), and then lists no kfuncs.
     """
-    if row.kind != "func":
+    if row.kind != "func" or row.registered_as == "fmod_ret":
         return False
     if row.set_flags is not None and row.set_flags & BTF_SET8_KFUNCS:
         return True

@@ -94,10 +94,13 @@ SURFACE_DEFINITIONS = {
         LEFT JOIN sets s ON s.kernel = f.kernel AND s.name = 'bpf_lsm_' || f.field
         WHERE f.kind = 'union' AND f.struct = 'security_list_options' AND f.image = 'vmlinux'
             AND contains(f.type, '(*)(')""",
-    # BTF_SET8_KFUNCS is 1; before there was one, a set of kfuncs is told by what it is registered for.
+    # BTF_SET8_KFUNCS is 1; before there was one, a set of kfuncs is told by what it is registered for. One
+    # that is registered for fmod_ret lists none, whatever its flags are.
     "kfuncs": f"""
         WITH sets AS (
-            SELECT * FROM btf_ids WHERE set_flags & 1 > 0 OR program_types IS NOT NULL
+            SELECT * FROM btf_ids
+            WHERE (set_flags & 1 > 0 OR program_types IS NOT NULL)
+                AND registered_as IS DISTINCT FROM 'fmod_ret' AND kind = 'func'
         ), listed AS (
             SELECT DISTINCT kernel, program_types, unnest(string_split(program_types, ' ')) AS number
             FROM sets
