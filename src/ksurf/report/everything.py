@@ -232,16 +232,12 @@ class _Pair:
             own.filter(pc.invert(pc.is_in(own, value_set=other)))
             for own, other in ((names[1], names[0]), (names[0], names[1]))
         )
-        # What is declared in the same words on both sides has not changed.
-        words = [
-            pc.binary_join_element_wise(
-                pc.cast(table["name"], pa.string()), pc.fill_null(table["prototype"], ""), "\0"
-            )
-            for table in coded
-        ]
+        # What is declared in the same words on both sides has not changed; the words have the name in them.
         differing = [
-            table.filter(pc.invert(pc.is_in(own, value_set=pc.unique(other))))["name"].unique().to_pylist()
-            for table, own, other in zip(coded, words, reversed(words), strict=True)
+            table.filter(pc.invert(pc.is_in(table["prototype"], value_set=other["prototype"])))[
+                "name"
+            ].to_pylist()
+            for table, other in zip(coded, reversed(coded), strict=True)
         ]
         touched = set(differing[0]) | set(differing[1])
         chosen = pa.array(sorted(touched), pa.string())
@@ -251,55 +247,39 @@ class _Pair:
             for name in touched
             if name in old and name in new
         ]
-        wholes = self._function_wholes(coded[0], removed), self._function_wholes(coded[1], added)
+        gone, come = (
+            table.filter(pc.is_in(table["name"], value_set=own))
+            for table, own in zip(coded, (removed, added), strict=True)
+        )
+        wholes = _function_wholes(gone, come), _function_wholes(come, gone)
         return diff_kind("function", added.to_pylist(), removed.to_pylist(), changed, wholes)
 
     def _present(self, side: _Side) -> Any:
         """The functions that left something in an image."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        ids = pa.chunked_array(
-            [
-                *side.tables["instances"]["function"].chunks,
-                *pc.drop_null(side.tables["symbols"]["function"]).chunks,
-            ],
-            pa.int32(),
-        )
-        functions = side.tables["functions"]
-        return functions.filter(pc.is_in(functions["id"], value_set=ids.unique()))
-
-    def _function_wholes(self, coded: Any, names: Any) -> list[Whole]:
-        """Those that have code of their own, by which somebody could have known them."""
-        import pyarrow.compute as pc
-
-        rows = coded.filter(pc.is_in(coded["name"], value_set=names))
-        columns = (values_of(rows[column]) for column in ("name", "decl_file", "prototype"))
-        wholes = {name: (file, prototype) for name, file, prototype in zip(*columns, strict=True)}
-        return [_function_whole(name, *own) for name, own in sorted(wholes.items())]
+        functions, instances = side.tables["functions"], side.tables["instances"]
+        return functions.filter(pc.is_in(functions["id"], value_set=_owners(side, instances)))
 
     # What kernels offer
 
     def _tracepoints(self) -> KindDiff:
-        statuses = []
-        for index, side in enumerate(self._sides):
-            by_id: dict[int, list[TracepointField]] = {}
-            for row in side.tables["tracepoint_fields"].to_pylist():
-                by_id.setdefault(row.pop("tracepoint"), []).append(TracepointField(**row))
-            events: dict[str, list[Tracepoint]] = {}
-            for row in side.rows(side.tables["tracepoints"]):
-                own = by_id.get(row.pop("id"), [])
-                event = Tracepoint(class_=row.pop("class"), fields=tuple(own), **row)
-                full = event.name if event.system is None else f"{event.system}:{event.name}"
-                events.setdefault(full, []).append(event)
-            statuses.append(
-                {
-                    name: judge_tracepoint(side.kernel, name, rows, self._prototypes[index])
-                    for name, rows in events.items()
-                }
-            )
-        old, new = statuses
-        return diff_statuses("tracepoint", old, new, compare_tracepoints, _event_whole)
+        old, new = (_events(side) for side in self._sides)
+        before, after = self._prototypes
+        same = {
+            name
+            for name, rows in old.items()
+            if new.get(name) == rows and all(_called(row, before) == _called(row, after) for row in rows)
+        }
+        statuses = [
+            {
+                name: judge_tracepoint(side.kernel, name, rows, prototypes)
+                for name, rows in events.items()
+                if name not in same
+            }
+            for side, events, prototypes in zip(self._sides, (old, new), self._prototypes, strict=True)
+        ]
+        return diff_statuses("tracepoint", statuses[0], statuses[1], compare_tracepoints, _event_whole)
 
     def _syscalls(self) -> KindDiff:
         return self._by_name("syscall", "syscalls", Syscall, judge_syscall, compare_syscalls)
@@ -318,14 +298,20 @@ class _Pair:
         judge: Callable[[Kernel, str, list[T]], SymbolStatus[T]],
         compare: Callable[[T, T], Sequence[Any]],
     ) -> KindDiff:
+        sides = [_rows_by_name(side.tables[table]) for side in self._sides]
+        same = {name for name, rows in sides[0].items() if sides[1].get(name) == rows}
         statuses = []
-        for side in self._sides:
-            rows: dict[str, list[T]] = {}
-            for row in side.rows(side.tables[table]):
-                rows.setdefault(row["name"], []).append(row_type(**row))
-            statuses.append({name: judge(side.kernel, name, own) for name, own in rows.items()})
-        old, new = statuses
-        return diff_statuses(kind, old, new, compare)
+        for side, held in zip(self._sides, sides, strict=True):
+            own: dict[str, SymbolStatus[T]] = {}
+            for name, rows in held.items():
+                if name not in same:
+                    made = [
+                        row_type(**{**row, "image": side.images[row["image"]]} if "image" in row else row)
+                        for row in rows
+                    ]
+                    own[name] = judge(side.kernel, name, made)
+            statuses.append(own)
+        return diff_statuses(kind, statuses[0], statuses[1], compare)
 
     def _ids(self, side: _Side) -> list[BtfId]:
         return [BtfId(**row) for row in side.rows(side.tables["btf_ids"])]
@@ -372,22 +358,38 @@ class _Pair:
 
 def _code_of(side: _Side) -> Any:
     """The functions that have code of their own."""
+    instances = side.tables["instances"]
+    return _owners(side, instances.filter(instances["out_of_line"]))
+
+
+def _owners(side: _Side, instances: Any) -> Any:
+    """The functions that have one of these instances, or a symbol."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    instances = side.tables["instances"]
-    coded = instances.filter(instances["out_of_line"])["function"]
-    return pa.chunked_array(
-        [*coded.chunks, *pc.drop_null(side.tables["symbols"]["function"]).chunks], pa.int32()
-    ).unique()
+    # Instances stand in the order of their functions: each run is one.
+    runs = pc.run_end_encode(instances["function"].combine_chunks()).values
+    symbols = pc.drop_null(side.tables["symbols"]["function"]).combine_chunks()
+    return pa.concat_arrays([runs, symbols])
 
 
 def _functions_by_name(table: Any) -> dict[str, list[Function]]:
     result: dict[str, list[Function]] = {}
-    for row in table.to_pylist():
-        function = Function(linkage_name=None, external=None, declared_inline=None, **row)
-        result.setdefault(function.name, []).append(function)
+    columns = [values_of(table[column]) for column in ("id", "name", "decl_file", "decl_line", "prototype")]
+    for number, name, file, line, prototype in zip(*columns, strict=True):
+        function = Function(number, name, None, file, line, None, None, prototype)
+        result.setdefault(name, []).append(function)
     return result
+
+
+def _function_wholes(own: Any, other: Any) -> list[Whole]:
+    """Functions of a table, as far as the other has some that are declared in the same file."""
+    import pyarrow.compute as pc
+
+    rows = own.filter(pc.is_in(own["decl_file"], value_set=pc.drop_null(other["decl_file"])))
+    columns = [values_of(rows[column]) for column in ("name", "decl_file", "prototype")]
+    wholes = {name: (file, prototype) for name, file, prototype in zip(*columns, strict=True)}
+    return [_function_whole(name, *held) for name, held in sorted(wholes.items())]
 
 
 def _function_whole(name: str, file: str | None, prototype: str | None) -> Whole:
@@ -397,6 +399,41 @@ def _function_whole(name: str, file: str | None, prototype: str | None) -> Whole
         result, _, parameters = prototype.partition(f"{name}(")
         shape = frozenset((result, *parameters.split(", ")))
     return Whole(name, name, file, shape)
+
+
+def _values(column: Any) -> list[Any]:
+    values: list[Any] = column.to_pylist() if str(column.type) == "bool" else values_of(column)
+    return values
+
+
+def _rows_by_name(table: Any) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for values in zip(*map(_values, table.columns), strict=True):
+        row = dict(zip(table.column_names, values, strict=True))
+        rows.setdefault(row["name"], []).append(row)
+    return rows
+
+
+def _events(side: _Side) -> dict[str, list[Tracepoint]]:
+    """The events and bare tracepoints by name, with the system where there is one."""
+    fields: dict[int, list[TracepointField]] = {}
+    table = side.tables["tracepoint_fields"]
+    for owner, *values in zip(*map(_values, table.columns), strict=True):
+        fields.setdefault(owner, []).append(TracepointField(*values))
+    result: dict[str, list[Tracepoint]] = {}
+    table = side.tables["tracepoints"]
+    columns = map(_values, table.columns)
+    for number, image, system, name, class_, tracepoint, print_format in zip(*columns, strict=True):
+        own = tuple(fields.get(number, ()))
+        event = Tracepoint(side.images[image], system, name, class_, tracepoint, print_format, own)
+        result.setdefault(name if system is None else f"{system}:{name}", []).append(event)
+    return result
+
+
+def _called(row: Tracepoint, prototypes: Mapping[str, Definition]) -> int | None:
+    """The key of what a tracepoint is called with."""
+    definition = prototypes.get(traceiter_name(row.tracepoint)) if row.tracepoint else None
+    return None if definition is None else definition.key
 
 
 def _event_whole(name: str, event: Any) -> Whole:

@@ -61,18 +61,23 @@ def words(name: str) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _pieces(name: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The words of a name, and its pairs of letters."""
+def _words(name: str) -> frozenset[str]:
+    return frozenset(words(name))
+
+
+@lru_cache(maxsize=1 << 16)
+def _pairs(name: str) -> frozenset[str]:
     folded = f" {name.casefold()} "
-    return frozenset(words(name)), frozenset(map(str.__add__, folded, folded[1:]))
+    return frozenset(map(str.__add__, folded, folded[1:]))
 
 
 def name_similarity(old: str, new: str) -> float:
     """How much two names have in common, from 0 to 1: half by their words, half by their pairs of letters."""
-    (words_old, pairs_old), (words_new, pairs_new) = _pieces(old), _pieces(new)
-    by_words = 2 * len(words_old & words_new) / ((len(words_old) + len(words_new)) or 1)
-    by_letters = 2 * len(pairs_old & pairs_new) / (len(pairs_old) + len(pairs_new))
-    return (by_words + by_letters) / 2
+    return (_share(_words(old), _words(new)) + _share(_pairs(old), _pairs(new))) / 2
+
+
+def _share(old: frozenset[str], new: frozenset[str]) -> float:
+    return 2 * len(old & new) / ((len(old) + len(new)) or 1)
 
 
 def propose(old: Sequence[Candidate], new: Sequence[Candidate]) -> list[RenameProposed]:
@@ -262,7 +267,7 @@ def _traits(whole: Whole) -> Iterator[tuple[str, str]]:
     """A word of the name together with the place or a caller; with a part where there is no place."""
     parts = [whole.place] if whole.place is not None else sorted(whole.shape)[:_PARTS_LIMIT]
     parts += sorted(whole.callers)[:_PARTS_LIMIT]
-    return ((word, part) for word in _pieces(whole.name)[0] for part in parts)
+    return ((word, part) for word in _words(whole.name) for part in parts)
 
 
 def _score_whole(old: Whole, new: Whole) -> _Scored | None:
