@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ksurf.dataset.lookup import definitions_of, read_tables
-from ksurf.dataset.lookup.table import values_of
+from ksurf.dataset.lookup.table import stored_columns, values_of
 from ksurf.dataset.rows import (
     BtfId,
     ConfigOption,
@@ -56,7 +56,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "tracepoint_fields": ("tracepoint", "name", "type", "byte_offset", "byte_size", "signed"),
     "syscalls": ("abi", "number", "name", "entry"),
     "exports": ("name", "image", "gpl", "namespace", "crc"),
-    "btf_ids": ("set", "image", "set_flags", "kind", "name", "flags", "program_types"),
+    "btf_ids": tuple(stored_columns("btf_ids")),
     "config": ("name", "value"),
 }
 _TABLES = {
