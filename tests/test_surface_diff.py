@@ -76,6 +76,19 @@ def test_a_further_definition_is_a_change(tmp_path: Path) -> None:
     assert changes(compared(tmp_path, old, new)["struct"]) == {"list_head": ["Definition added: kvm"]}
 
 
+def test_what_only_follows_from_other_changes_comes_last(tmp_path: Path) -> None:
+    sides = []
+    for crc, gpl in ((1, False), (2, True)):
+        made = MadeKernel()
+        made.image()
+        made.add("exports", name="a_first", image=0, gpl=False, crc=crc)
+        made.add("exports", name="z_last", image=0, gpl=gpl, crc=crc)
+        sides.append(made)
+    found = compared(tmp_path, *sides)["export"]
+    assert [entry.name for entry in found.changed] == ["z_last", "a_first"]
+    assert found.counts() == {"CRC changed": 2, "License changed": 1}
+
+
 def with_function(name: str, prototype: str | None, *, file: str = "fs/f.c", code: bool = True) -> MadeKernel:
     made = MadeKernel()
     unit = made.unit(file, made.image())

@@ -27,6 +27,8 @@ class Change:
     __slots__ = ()
     label: ClassVar[str]
     """What a report calls it."""
+    incidental: ClassVar[bool] = False
+    """It follows from another change, here or elsewhere, and tells little alone."""
 
     @property
     def before(self) -> str | None:

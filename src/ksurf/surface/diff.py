@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ksurf.surface.change import Change, RenameProposed
 from ksurf.surface.rename import Whole, propose_wholes
@@ -26,7 +26,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class KindDiff:
-    """What differs among the symbols of one kind; names in alphabetical order."""
+    """What differs among the symbols of one kind.
+
+    Names are in alphabetical order; of changed ones those come last whose changes only follow from others.
+    """
 
     kind: str
     added: tuple[str, ...]
@@ -57,13 +60,13 @@ def diff_kind(
         kind,
         tuple(sorted(added)),
         tuple(sorted(removed)),
-        tuple(Changed(name, tuple(changes)) for name, changes in sorted(changed, key=_name) if changes),
+        tuple(sorted((Changed(name, tuple(changes)) for name, changes in changed if changes), key=_order)),
         tuple(propose_wholes(*wholes)),
     )
 
 
-def _name(entry: tuple[str, Any]) -> str:
-    return entry[0]
+def _order(entry: Changed) -> tuple[bool, str]:
+    return all(change.incidental for change in entry.changes), entry.name
 
 
 def diff_statuses(

@@ -43,6 +43,7 @@ class CrcChanged(Change):
     """Its prototype, or a type that this uses, differs: a module built for one does not load on the other."""
 
     label = "CRC changed"
+    incidental = True
     old: str
     new: str
 

@@ -86,6 +86,7 @@ class FieldSizeChanged(_FieldChange):
 
     __slots__ = ()
     label = "Field size changed"
+    incidental = True
 
     @property
     def before(self) -> str:
@@ -108,6 +109,7 @@ class FieldOffsetChanged(_FieldChange):
 
     __slots__ = ()
     label = "Field offset changed"
+    incidental = True
 
     @property
     def before(self) -> str:
