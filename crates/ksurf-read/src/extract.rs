@@ -8,7 +8,7 @@ use crate::error::{At, Error, Result};
 use crate::image::{self, Evidence, ImageRows, Outcome, Place, PlacedSymbol, TypeSource};
 use crate::kallsyms;
 use crate::kernel::{join, join_on, Kernel};
-use crate::surface::from_dwarf;
+use crate::surface::from_dwarf::{self, Known};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
@@ -129,7 +129,11 @@ pub fn dwarf_types(path: &Path) -> Result<Extraction> {
         let image = Image::parse(Source::File(path.to_path_buf()).open()?)?;
         let sections = Sections::of(&image).ok_or_else(|| Error::not_a_kernel("it has no DWARF"))?;
         let mut rows = ImageRows::empty(&image::module_name(&place), &place, Evidence::Dwarf);
-        rows.types = TypeSource::Read(Box::new(from_dwarf::read(&sections, &AtomicBool::new(false))?));
+        rows.types = TypeSource::Read(Box::new(from_dwarf::read(
+            &sections,
+            &Known::default(),
+            &AtomicBool::new(false),
+        )?));
         let (kernel, incomplete) = join(vec![rows]);
         let (release, machine, banner, config) = (None, image.machine_name(), None, None);
         let unreadable = Vec::new();
@@ -320,6 +324,7 @@ struct Workers<'p, 's> {
     progress: &'s Progress,
     results: &'s Mutex<Results>,
     in_flight: &'s (Mutex<usize>, Condvar),
+    known: &'s Known,
 }
 
 impl<'s> Workers<'_, 's> {
@@ -340,7 +345,10 @@ impl<'s> Workers<'_, 's> {
         progress.enter(Stage::Reading);
         let results = Mutex::new(Results::default());
         let in_flight = (Mutex::new(0usize), Condvar::new());
-        pool.scope(|scope| feed(&Workers { scope, progress, results: &results, in_flight: &in_flight }))?;
+        let known = Known::default();
+        pool.scope(|scope| {
+            feed(&Workers { scope, progress, results: &results, in_flight: &in_flight, known: &known })
+        })?;
         let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(error) = results.error {
             return Err(error);
@@ -395,11 +403,12 @@ impl<'s> Workers<'_, 's> {
 
     fn submit(&self, source: Source, path: String, size: usize) {
         let (progress, results, in_flight) = (self.progress, self.results, self.in_flight);
+        let known = self.known;
         // A package may hold other ELF files; a file that a person named is meant.
         let member = matches!(source, Source::Bytes(_));
         self.scope.spawn(move |_| {
             let cancelled = &progress.counters.cancelled;
-            let outcome = source.open().and_then(|buffer| image::read(buffer, &path, cancelled));
+            let outcome = source.open().and_then(|buffer| image::read(buffer, &path, known, cancelled));
             let mut results = results.lock().unwrap_or_else(|p| p.into_inner());
             match outcome {
                 Ok(Outcome::Rows(rows)) => results.images.push(*rows),

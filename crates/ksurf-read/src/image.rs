@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::ikconfig;
 use crate::surface::code::{Code, CodeFacts, ErrorTypes};
 use crate::surface::definition::Types;
+use crate::surface::from_dwarf::{self, Known};
 use crate::surface::layout::{Layouts, NoLayouts};
-use crate::surface::{from_dwarf, Surface};
+use crate::surface::Surface;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
@@ -194,8 +195,8 @@ pub enum Outcome {
     Other,
 }
 
-/// Reads one image.
-pub fn read(data: Buffer, path: &str, cancelled: &AtomicBool) -> Result<Outcome> {
+/// Reads one image. `known` is for all images of a kernel.
+pub fn read(data: Buffer, path: &str, known: &Known, cancelled: &AtomicBool) -> Result<Outcome> {
     let image = Image::parse(data)?;
     let Some(kind) = kind_of(&image) else { return Ok(Outcome::Other) };
     let memory = Memory::of(&image)?;
@@ -219,11 +220,6 @@ pub fn read(data: Buffer, path: &str, cancelled: &AtomicBool) -> Result<Outcome>
             None => Evidence::Symtab,
         }
     };
-    builder.rows.types = match (btf, &sections) {
-        (Some(bytes), _) => TypeSource::of_btf(&image, bytes),
-        (None, Some(sections)) => TypeSource::Read(Box::new(from_dwarf::read(sections, cancelled)?)),
-        (None, None) => TypeSource::Nothing,
-    };
     // vmlinux's BTF is quicker to look into than its DWARF; a module's own lies behind a base that may not
     // have been read yet.
     let own = btf.filter(|_| kind == "vmlinux").and_then(|bytes| Btf::parse(bytes, None).ok());
@@ -233,7 +229,14 @@ pub fn read(data: Buffer, path: &str, cancelled: &AtomicBool) -> Result<Outcome>
         (None, None) => &NoLayouts,
     };
     builder.rows.surface = Surface::read(&memory, layouts);
-    Ok(Outcome::Rows(Box::new(builder.finish(kind, path, evidence, &memory)?)))
+    let mut rows = builder.finish(kind, path, evidence, &memory)?;
+    // Last: what is known of one image's types others rely on.
+    rows.types = match (btf, &sections) {
+        (Some(bytes), _) => TypeSource::of_btf(&image, bytes),
+        (None, Some(sections)) => TypeSource::Read(Box::new(from_dwarf::read(sections, known, cancelled)?)),
+        (None, None) => TypeSource::Nothing,
+    };
+    Ok(Outcome::Rows(Box::new(rows)))
 }
 
 /// Reads a module that has no DWARF, by its BTF if `base`, vmlinux's, is known, else by its symbols.

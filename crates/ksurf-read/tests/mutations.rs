@@ -110,6 +110,8 @@ fn images(folder: &Path) -> Vec<Vec<u8>> {
         compiled(folder, &["-gdwarf-5", "-c", "module.c"]),
         compiled(folder, &["-gdwarf-2", "-gstrict-dwarf", "-c", "module.c"]),
         compiled(folder, &["-gdwarf-5", "-gsplit-dwarf", "-c", "core.c"]),
+        compiled(folder, &["-gdwarf-5", "-c", "types.c"]),
+        compiled(folder, &["-gdwarf-3", "-gstrict-dwarf", "-c", "types.c"]),
     ]
 }
 

@@ -10,11 +10,14 @@ use ksurf_read::archive::tar::Tar;
 use ksurf_read::archive::{decompress as decompress_file, Counters, Deb};
 use ksurf_read::btf::{Btf, Kind};
 use ksurf_read::ctype;
+use ksurf_read::dwarf::Sections;
 use ksurf_read::elf::{Buffer, Image, Memory};
 use ksurf_read::error::Result;
 use ksurf_read::image::{self, ImageRows, Outcome};
 use ksurf_read::kernel;
 use ksurf_read::surface::code::Code;
+use ksurf_read::surface::definition;
+use ksurf_read::surface::from_dwarf::{self, Known};
 use ksurf_read::surface::layout::Layouts;
 use ksurf_read::surface::{btf_ids, export, from_btf};
 
@@ -123,8 +126,9 @@ pub fn elf(data: &[u8]) {
 /// An image, as a kernel's: DWARF or BTF, symbols, and the joining into tables.
 pub fn dwarf(data: &[u8]) {
     let cancelled = AtomicBool::new(false);
+    dwarf_types(data, &cancelled);
     let buffer = Buffer::Memory(data.to_vec());
-    let rows = match image::read(buffer, "fuzz.ko", &cancelled) {
+    let rows = match image::read(buffer, "fuzz.ko", &Known::default(), &cancelled) {
         Ok(Outcome::Rows(rows)) => *rows,
         Ok(Outcome::NeedsBase(buffer)) => match image::read_with_base(buffer, "fuzz.ko", None) {
             Ok(rows) => rows,
@@ -157,6 +161,29 @@ pub fn offers(data: &[u8]) {
         assert!(set.program_types.is_empty() || set.registered_as.is_some());
     }
     assert!(size <= data.len() / 4);
+}
+
+/// The types of DWARF, even where there is BTF: the same again from an image of which all is known.
+fn dwarf_types(data: &[u8], cancelled: &AtomicBool) {
+    let Ok(image) = Image::parse(Buffer::Memory(data.to_vec())) else { return };
+    let Some(sections) = Sections::of(&image) else { return };
+    let known = Known::default();
+    let Ok(types) = from_dwarf::read(&sections, &known, cancelled) else { return };
+    for definition in
+        types.definitions.list.iter().filter(|definition| definition.kind == definition::Kind::Struct)
+    {
+        let texts = &types.definitions.texts.strings;
+        let name = &texts[definition.name as usize];
+        sections.size_of(name);
+        for member in definition.members.iter().filter_map(|member| member.name).take(4) {
+            sections.member(name, &texts[member as usize]);
+        }
+    }
+    sections.member("request", "owner.head.next");
+    if let (Ok(again), None) = (from_dwarf::read(&sections, &known, cancelled), types.incomplete) {
+        let own = again.definitions.keys.iter().chain(&again.known);
+        own.for_each(|key| assert!(types.definitions.number(*key).is_some()));
+    }
 }
 
 /// Numbers of rows are those of rows.

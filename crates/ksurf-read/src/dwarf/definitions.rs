@@ -2,6 +2,8 @@
 //!
 //! Every unit repeats the types of its headers. So what stands in front of a definition is compared first: kind,
 //! name, size, place of declaration, number of members. Only one of those that agree in all is looked into.
+//! A file that is no header of `include` may be a template, written to be included under several sets of macros:
+//! there the names and types of the members count too, and in a `.c` the unit.
 
 use super::abbrev::{Abbreviation, Abbreviations};
 use super::cursor::Cursor;
@@ -28,6 +30,8 @@ pub struct Defined {
     /// `DW_TAG_structure_type`, `DW_TAG_union_type`, `DW_TAG_enumeration_type`, `DW_TAG_typedef` or
     /// `DW_TAG_subprogram`.
     pub tag: u16,
+    /// A hash of what stands in front of it: the same for the same definition in other units and images.
+    pub signature: u64,
 }
 
 /// The definitions of an image.
@@ -43,9 +47,9 @@ pub struct Found {
 struct Seen([Mutex<FxHashMap<u64, (u32, Defined)>>; SHARDS]);
 
 impl Seen {
-    fn offer(&self, signature: u64, unit: u32, defined: Defined) {
-        let mut shard = locked(&self.0[(signature >> 32) as usize % SHARDS]);
-        let first = shard.entry(signature).or_insert((unit, defined));
+    fn offer(&self, unit: u32, defined: Defined) {
+        let mut shard = locked(&self.0[(defined.signature >> 32) as usize % SHARDS]);
+        let first = shard.entry(defined.signature).or_insert((unit, defined));
         if (unit, defined) < *first {
             *first = (unit, defined);
         }
@@ -56,8 +60,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Reads the outlines of all units, on all cores; `cancelled` is looked at before each.
-pub fn find(sections: &Sections<'_>, headers: &[UnitHeader], cancelled: &AtomicBool) -> Result<Found> {
+/// Reads the outlines of all units, on all cores; `cancelled` is looked at before each. `image` is a number that no
+/// other image of the kernel has.
+pub fn find(
+    sections: &Sections<'_>,
+    headers: &[UnitHeader],
+    image: u64,
+    cancelled: &AtomicBool,
+) -> Result<Found> {
     let seen = Seen(std::array::from_fn(|_| Mutex::default()));
     let outcomes: Vec<Result<()>> = headers
         .par_iter()
@@ -66,10 +76,8 @@ pub fn find(sections: &Sections<'_>, headers: &[UnitHeader], cancelled: &AtomicB
             if cancelled.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
             }
-            match Outline::new(sections, *header)? {
-                Some(mut unit) => {
-                    unit.walk(|signature, defined| seen.offer(signature, number as u32, defined))
-                }
+            match Outline::new(sections, *header, image)? {
+                Some(mut unit) => unit.walk(|defined| seen.offer(number as u32, defined)),
                 None => Ok(()),
             }
         })
@@ -93,7 +101,7 @@ pub fn find(sections: &Sections<'_>, headers: &[UnitHeader], cancelled: &AtomicB
 
 /// The first definition of `struct NAME` in a unit.
 pub fn find_struct(sections: &Sections<'_>, header: &UnitHeader, name: &str) -> Result<Option<usize>> {
-    let Some(unit) = Outline::new(sections, *header)? else { return Ok(None) };
+    let Some(unit) = Outline::new(sections, *header, 0)? else { return Ok(None) };
     let mut cursor = unit.inside()?;
     while cursor.at < header.end {
         let at = cursor.at;
@@ -107,6 +115,14 @@ pub fn find_struct(sections: &Sections<'_>, header: &UnitHeader, name: &str) -> 
         walk::skip(header, &unit.abbreviations, &mut cursor, abbreviation)?;
     }
     Ok(None)
+}
+
+/// A source file.
+#[derive(Clone, Copy)]
+struct File {
+    hash: u64,
+    /// Whether it is no header for all.
+    template: bool,
 }
 
 /// The attributes that tell definitions apart.
@@ -129,18 +145,19 @@ struct Front<'a> {
 struct Outline<'s, 'a> {
     sections: &'s Sections<'a>,
     header: UnitHeader,
+    image: u64,
     abbreviations: Abbreviations,
     lines: LineTable<'a>,
     str_offsets_base: u64,
     addr_base: u64,
-    /// Hashes of the unit's files by their numbers.
-    files: FxHashMap<u64, u64>,
+    /// The unit's files by their numbers.
+    files: FxHashMap<u64, File>,
     scratch: Vec<u8>,
 }
 
 impl<'s, 'a> Outline<'s, 'a> {
     /// `None` for a unit in another language than C: neither Rust nor assembly has types of C.
-    fn new(sections: &'s Sections<'a>, header: UnitHeader) -> Result<Option<Outline<'s, 'a>>> {
+    fn new(sections: &'s Sections<'a>, header: UnitHeader, image: u64) -> Result<Option<Outline<'s, 'a>>> {
         let encoding = header.encoding;
         let abbreviations = Abbreviations::parse(sections.abbrev, header.abbrev_offset, encoding)?;
         let mut cursor = sections.cursor(header.first);
@@ -168,6 +185,7 @@ impl<'s, 'a> Outline<'s, 'a> {
         Ok(Some(Outline {
             sections,
             header,
+            image,
             abbreviations,
             lines,
             str_offsets_base,
@@ -218,8 +236,8 @@ impl<'s, 'a> Outline<'s, 'a> {
         Ok(front)
     }
 
-    /// Hands over every definition with a hash of its front.
-    fn walk(&mut self, mut with: impl FnMut(u64, Defined)) -> Result<()> {
+    /// Hands over every definition.
+    fn walk(&mut self, mut with: impl FnMut(Defined)) -> Result<()> {
         let mut cursor = self.inside()?;
         // How many functions and blocks are around: types may be local.
         let mut depth = 0usize;
@@ -248,8 +266,13 @@ impl<'s, 'a> Outline<'s, 'a> {
                         }
                         continue;
                     };
-                    let count = if has_children { self.count(&mut cursor)? } else { 0 };
-                    with(self.signature(tag, name, &front, count), Defined { offset: at, tag });
+                    let count = match front.decl_file.map(|number| self.file(number)) {
+                        _ if !has_children => 0,
+                        Some(File { template: true, .. }) => self.content(&mut cursor)?,
+                        _ => self.count(&mut cursor)?,
+                    };
+                    let signature = self.signature(tag, name, &front, count);
+                    with(Defined { offset: at, tag, signature });
                 }
                 dw::DW_TAG_typedef => {
                     let front = self.front(&mut cursor, abbreviation)?;
@@ -258,7 +281,8 @@ impl<'s, 'a> Outline<'s, 'a> {
                     }
                     if let Some(name) = self.string(front.name) {
                         let target = self.target(front.kind)?;
-                        with(self.signature(tag, name, &front, target), Defined { offset: at, tag });
+                        let signature = self.signature(tag, name, &front, target);
+                        with(Defined { offset: at, tag, signature });
                     }
                 }
                 dw::DW_TAG_subprogram => {
@@ -266,7 +290,8 @@ impl<'s, 'a> Outline<'s, 'a> {
                     if !front.declaration && self.has_code(&front) {
                         if let Some((offset, front)) = self.origin(at, front)? {
                             if let Some(name) = self.string(front.name) {
-                                with(self.signature(tag, name, &front, 0), Defined { offset, tag });
+                                let signature = self.signature(tag, name, &front, 0);
+                                with(Defined { offset, tag, signature });
                             }
                         }
                     }
@@ -304,7 +329,26 @@ impl<'s, 'a> Outline<'s, 'a> {
         Ok(count)
     }
 
-    /// A hash of the type that a typedef stands for: its front, without what it refers to.
+    /// The same, and hashes the names and types of members.
+    fn content(&mut self, cursor: &mut Cursor<'a>) -> Result<u64> {
+        let mut hash = 0;
+        loop {
+            let abbreviations = &self.abbreviations;
+            let Some(abbreviation) = walk::next(abbreviations, cursor)? else { return Ok(hash) };
+            if abbreviation.tag != dw::DW_TAG_member.0 || abbreviation.has_children {
+                walk::skip(&self.header, abbreviations, cursor, abbreviation)?;
+                continue;
+            }
+            let front = self.front(cursor, abbreviation)?;
+            let name = xxh3_64(self.string(front.name).unwrap_or_default());
+            let numbers = [hash, name, self.target(front.kind)?];
+            self.scratch.clear();
+            numbers.iter().for_each(|number| self.scratch.extend_from_slice(&number.to_ne_bytes()));
+            hash = xxh3_64(&self.scratch);
+        }
+    }
+
+    /// A hash of the type that a typedef or a member has: its front, without what it refers to.
     fn target(&mut self, offset: Option<usize>) -> Result<u64> {
         let Some(offset) = offset.filter(|&at| at >= self.header.first && at < self.header.end) else {
             return Ok(0);
@@ -337,18 +381,20 @@ impl<'s, 'a> Outline<'s, 'a> {
     }
 
     /// Whether a definition has code of its own, or shares that of an identical function: then GCC tells of
-    /// neither code nor copies (-fipa-icf).
+    /// neither code nor copies (-fipa-icf), but there is a symbol.
     fn has_code(&self, front: &Front<'a>) -> bool {
         let address =
             front.low_pc.and_then(|v| self.sections.address(v, self.header.encoding, self.addr_base));
         match address {
             Some(address) => !self.sections.is_dropped(address),
-            None => front.has_ranges || (front.origin.is_none() && front.inline.unwrap_or(0) == 0),
+            None if front.has_ranges => true,
+            None if front.origin.is_some() || front.inline.unwrap_or(0) != 0 => false,
+            None => self.string(front.name).is_some_and(|name| self.sections.has_symbol(name)),
         }
     }
 
     fn signature(&mut self, tag: u16, name: &[u8], front: &Front<'a>, detail: u64) -> u64 {
-        let file = front.decl_file.map_or(0, |number| self.file(number));
+        let file = front.decl_file.map_or(0, |number| self.file(number).hash);
         let out = &mut self.scratch;
         out.clear();
         let size = front.byte_size.unwrap_or(u64::MAX);
@@ -359,9 +405,9 @@ impl<'s, 'a> Outline<'s, 'a> {
         xxh3_64(out)
     }
 
-    fn file(&mut self, number: u64) -> u64 {
+    fn file(&mut self, number: u64) -> File {
         let (sections, lines, scratch) = (self.sections, &self.lines, &mut self.scratch);
-        let unit = self.header.offset;
+        let unit = [self.image, self.header.offset as u64];
         *self.files.entry(number).or_insert_with(|| {
             let (directory, name) = lines.raw(sections, number).unwrap_or_default();
             scratch.clear();
@@ -370,11 +416,18 @@ impl<'s, 'a> Outline<'s, 'a> {
             scratch.extend_from_slice(name);
             if name.ends_with(b".c") {
                 // Included by several units, it may mean something else in each (fs/compat_binfmt_elf.c).
-                scratch.extend_from_slice(&unit.to_ne_bytes());
+                unit.iter().for_each(|number| scratch.extend_from_slice(&number.to_ne_bytes()));
             }
-            xxh3_64(scratch)
+            // A folder of the table, or one in it that the name begins with.
+            let template = !is_include(directory) && !is_include(name);
+            File { hash: xxh3_64(scratch), template }
         })
     }
+}
+
+/// Whether a path leads through a folder of headers.
+fn is_include(path: &[u8]) -> bool {
+    path.split(|&byte| byte == b'/').any(|part| part == b"include")
 }
 
 fn is_c(language: gimli::DwLang) -> bool {

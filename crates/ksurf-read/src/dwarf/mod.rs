@@ -24,14 +24,15 @@ use cursor::Cursor;
 use form::{Encoding, Value};
 use gimli::{EndianSlice, RunTimeEndian};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
 /// The debug sections of one image.
 pub struct Sections<'a> {
+    image: &'a Image,
     big_endian: bool,
     info: &'a [u8],
     abbrev: &'a [u8],
@@ -46,6 +47,8 @@ pub struct Sections<'a> {
     highest_address: u64,
     /// Structs that were looked for by name: the unit that defines one, and the offset of its DIE.
     structs: Mutex<FxHashMap<String, Option<(UnitHeader, usize)>>>,
+    /// Names of the symbols of code, once somebody asked.
+    symbols: OnceLock<FxHashSet<String>>,
 }
 
 /// Where a unit of `.debug_info` is, and how it is written.
@@ -72,6 +75,7 @@ impl<'a> Sections<'a> {
         let slice = |name| EndianSlice::new(image.bytes(name), endian);
         let loaded = image.sections.iter().filter(|s| s.is_loaded() && s.address > 1);
         Some(Sections {
+            image,
             big_endian: image.is_big_endian(),
             info,
             abbrev: image.bytes(".debug_abbrev"),
@@ -87,7 +91,17 @@ impl<'a> Sections<'a> {
             lowest_address: loaded.map(|s| s.address).min().unwrap_or(2).max(2),
             highest_address: if image.address_size() == 4 { 0xffff_fff0 } else { u64::MAX - 15 },
             structs: Mutex::default(),
+            symbols: OnceLock::new(),
         })
+    }
+
+    /// Whether the image has a symbol of code with that name.
+    fn has_symbol(&self, name: &[u8]) -> bool {
+        let names = self.symbols.get_or_init(|| {
+            let symbols = self.image.code_symbols().unwrap_or_default();
+            symbols.into_iter().map(|symbol| symbol.name).collect()
+        });
+        std::str::from_utf8(name).is_ok_and(|name| names.contains(name))
     }
 
     /// Whether integers are stored most significant byte first.
@@ -177,9 +191,10 @@ impl<'a> Sections<'a> {
             .collect()
     }
 
-    /// Finds what the units define: each type and function once, as far as its declaration tells.
-    pub fn definitions(&self, cancelled: &AtomicBool) -> Result<Found> {
-        definitions::find(self, &self.units()?, cancelled)
+    /// Finds what the units define: each type and function once, as far as its declaration tells. `image` is a
+    /// number that no other image of the kernel has.
+    pub fn definitions(&self, image: u64, cancelled: &AtomicBool) -> Result<Found> {
+        definitions::find(self, &self.units()?, image, cancelled)
     }
 
     /// The first definition of `struct NAME`, and its unit; remembered.

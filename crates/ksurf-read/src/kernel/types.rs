@@ -160,6 +160,7 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
     let mut rows: Vec<(u32, TypeRow)> = Vec::new();
     let mut uses: Vec<(u32, UseRow)> = Vec::new();
     let mut of_vmlinux: FxHashSet<u32> = FxHashSet::default();
+    let mut known: Vec<(u32, Vec<u64>)> = Vec::new();
     for (number, (image, types)) in images.iter().zip(read).enumerate() {
         let types = match types {
             Ok(types) => types,
@@ -171,6 +172,7 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
         missing.extend(types.incomplete.map(|reason| incomplete(image, format!("types: {reason}"))));
         let numbers = all.merge(types.definitions);
         let number = number as u32;
+        known.push((number, types.known));
         for row in types.rows {
             let definition = numbers[row.definition as usize];
             if is_vmlinux[number as usize] {
@@ -185,6 +187,12 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
             let (definition, user) = (numbers[used.definition as usize], numbers[used.user as usize]);
             (number, UseRow { definition, user })
         }));
+    }
+    // Which of the images gave the content may be any.
+    for (image, keys) in known {
+        let definitions = keys.iter().filter_map(|&key| all.number(key));
+        let own = definitions.filter(|definition| !of_vmlinux.contains(definition));
+        rows.extend(own.map(|definition| (image, TypeRow { definition, btf: false })));
     }
     fill(kernel, all, rows, uses);
     missing

@@ -104,6 +104,11 @@ impl Definitions {
         self.by_key.reserve(count);
     }
 
+    /// The number of the definition that has a key.
+    pub fn number(&self, key: u64) -> Option<u32> {
+        self.by_key.get(&key).copied()
+    }
+
     /// Takes over all of another's, and returns the numbers that they have here.
     pub fn merge(&mut self, other: Definitions) -> Vec<u32> {
         if self.list.is_empty() && self.texts.strings.is_empty() {
@@ -203,6 +208,8 @@ pub struct Types {
     pub definitions: Definitions,
     pub rows: Vec<TypeRow>,
     pub uses: Vec<UseRow>,
+    /// Keys of more definitions, whose content another image of the kernel gives: see [`super::from_dwarf::Known`].
+    pub known: Vec<u64>,
     /// Why the reading ended early, if it did.
     pub incomplete: Option<String>,
 }

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use gimli::constants as dw;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 /// Anonymous structs inside one another; more is a cycle.
 const DEPTH_LIMIT: u8 = 32;
@@ -21,26 +22,65 @@ const CHAIN_LIMIT: usize = 64;
 const MEMBER_LIMIT: usize = 1 << 16;
 /// Bytes of rows and text for each byte of a unit, whose names and types are written out where they are used.
 const FACTOR: usize = 64;
+/// Enough work to be worth a thread.
+const DEFINITIONS_PER_TASK: usize = 1 << 12;
+
+/// What the images of a kernel have been found to define. They repeat the same headers, so that most of what an
+/// image defines need not be read again. An image whose types were read must not be left out of the kernel.
+#[derive(Debug, Default)]
+pub struct Known {
+    images: AtomicU64,
+    /// Keys of definitions by what stands in front of them in DWARF.
+    keys: Mutex<FxHashMap<u64, u64>>,
+}
+
+impl Known {
+    fn keys(&self) -> MutexGuard<'_, FxHashMap<u64, u64>> {
+        self.keys.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
 
 /// The types and functions of all units of an image, each definition once.
-pub fn read(sections: &Sections<'_>, cancelled: &AtomicBool) -> Result<Types> {
-    let found = sections.definitions(cancelled)?;
-    let read: Vec<Result<(Definitions, Option<Error>)>> = found
+pub fn read(sections: &Sections<'_>, known: &Known, cancelled: &AtomicBool) -> Result<Types> {
+    let mut found = sections.definitions(known.images.fetch_add(1, Ordering::Relaxed), cancelled)?;
+    let mut out = Types::default();
+    {
+        let keys = known.keys();
+        for (_, list) in &mut found.units {
+            list.retain(|defined| match keys.get(&defined.signature) {
+                Some(&key) => {
+                    out.known.push(key);
+                    false
+                }
+                None => true,
+            });
+        }
+    }
+    let total: usize = found.units.iter().map(|(_, list)| list.len()).sum();
+    let units_per_task = found.units.len().div_ceil((total / DEFINITIONS_PER_TASK).max(1)).max(1);
+    let read: Vec<Result<Part>> = found
         .units
-        .par_iter()
-        .map(|(header, list)| {
-            if cancelled.load(Ordering::Relaxed) {
-                return Err(Error::Cancelled);
+        .par_chunks(units_per_task)
+        .map(|units| {
+            let mut part = Part::default();
+            for (header, list) in units.iter().filter(|(_, list)| !list.is_empty()) {
+                if cancelled.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                part.read(sections, *header, list);
             }
-            Ok(unit(sections, *header, list))
+            Ok(part)
         })
         .collect();
-    let mut out = Types::default();
     let mut errors = found.unreadable;
-    for (outcome, (header, _)) in read.into_iter().zip(&found.units) {
-        let (definitions, error) = outcome?;
-        out.definitions.merge(definitions);
-        errors.extend(error.map(|error| (*header, error)));
+    for part in read {
+        let part = part?;
+        known.keys().extend(part.keys);
+        errors.extend(part.errors);
+        match out.definitions.list.is_empty() {
+            true => out.definitions = part.definitions,
+            false => drop(out.definitions.merge(part.definitions)),
+        }
     }
     out.rows =
         (0..out.definitions.list.len() as u32).map(|n| TypeRow { definition: n, btf: false }).collect();
@@ -55,15 +95,37 @@ pub fn read(sections: &Sections<'_>, cancelled: &AtomicBool) -> Result<Types> {
     Ok(out)
 }
 
-/// The definitions of a unit up to the first that cannot be read.
-fn unit(sections: &Sections<'_>, header: UnitHeader, list: &[Defined]) -> (Definitions, Option<Error>) {
-    let types = match sections.types(header) {
-        Ok(types) => types.as_btf(),
-        Err(error) => return (Definitions::default(), Some(error)),
-    };
-    let mut reader = Reader::new(types, sections.is_big_endian());
-    let error = list.iter().try_for_each(|defined| reader.definition(defined)).err();
-    (reader.out, error)
+/// What some units define.
+#[derive(Default)]
+struct Part {
+    definitions: Definitions,
+    /// Of each definition what stands in front of it, and its key.
+    keys: Vec<(u64, u64)>,
+    errors: Vec<(UnitHeader, Error)>,
+}
+
+impl Part {
+    /// Adds the definitions of a unit up to the first that cannot be read.
+    fn read(&mut self, sections: &Sections<'_>, header: UnitHeader, list: &[Defined]) {
+        let types = match sections.types(header) {
+            Ok(types) => types.as_btf(),
+            Err(error) => return self.errors.push((header, error)),
+        };
+        let mut reader = Reader::new(types, sections.is_big_endian(), std::mem::take(&mut self.definitions));
+        for defined in list {
+            match reader.definition(defined) {
+                Ok(Some(number)) => {
+                    self.keys.push((defined.signature, reader.out.keys[number as usize]));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.errors.push((header, error));
+                    break;
+                }
+            }
+        }
+        self.definitions = reader.out;
+    }
 }
 
 /// What a member needs to know of its type.
@@ -87,7 +149,7 @@ struct Reader<'s, 'a> {
 }
 
 impl<'s, 'a> Reader<'s, 'a> {
-    fn new(types: UnitTypes<'s, 'a>, big_endian: bool) -> Reader<'s, 'a> {
+    fn new(types: UnitTypes<'s, 'a>, big_endian: bool, out: Definitions) -> Reader<'s, 'a> {
         Reader {
             big_endian,
             left: (1 << 16) + types.unit_size().saturating_mul(FACTOR),
@@ -95,14 +157,14 @@ impl<'s, 'a> Reader<'s, 'a> {
             texts: FxHashMap::default(),
             facts: FxHashMap::default(),
             text: String::new(),
-            out: Definitions::default(),
+            out,
         }
     }
 
-    /// Adds a definition.
-    fn definition(&mut self, defined: &Defined) -> Result<()> {
+    /// Adds a definition and returns its number, if it is one.
+    fn definition(&mut self, defined: &Defined) -> Result<Option<u32>> {
         let (die, cursor) = self.types.at(defined.offset)?;
-        let Some(name) = self.name(die.name)? else { return Ok(()) };
+        let Some(name) = self.name(die.name)? else { return Ok(None) };
         let mut members = Vec::new();
         let mut type_text = None;
         let (kind, content) = match gimli::DwTag(defined.tag) {
@@ -136,14 +198,14 @@ impl<'s, 'a> Reader<'s, 'a> {
                 self.enumerators(content, &mut members)?;
                 signed = Some(self.is_signed(&target, &members)?);
                 if members.is_empty() && kind == Kind::Enum {
-                    return Ok(()); // C's `enum name;`
+                    return Ok(None); // C's `enum name;`
                 }
             } else {
                 self.members(content, 0, 0, &mut members)?;
             }
         }
-        self.out.add(Definition { kind, name, byte_size, signed, type_text, tags: None, members });
-        Ok(())
+        let definition = Definition { kind, name, byte_size, signed, type_text, tags: None, members };
+        Ok(Some(self.out.add(definition)))
     }
 
     /// The members of a struct or union and, after each that is or has an anonymous one, those of that.

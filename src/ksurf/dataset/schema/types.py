@@ -51,8 +51,8 @@ TYPE_USES = Table(
         Column(
             "name",
             "string",
-            "Name of the type that is used.",
-            "BTF, `DW_AT_name`",
+            "Name of the type that is used. Images without BTF have no rows.",
+            "BTF",
             encoding="DELTA_BYTE_ARRAY",
         ),
         Column(
@@ -67,10 +67,10 @@ TYPE_USES = Table(
             "user_kind",
             "string",
             "Kind of what mentions it, as in `types`.",
-            "`BTF_KIND_*`, `DW_TAG_*`",
+            "`BTF_KIND_*`",
             encoding="DICTIONARY",
         ),
-        Column("user", "string", "Name of what mentions it.", "BTF, `DW_AT_name`"),
+        Column("user", "string", "Name of what mentions it.", "BTF"),
     ),
 )
 
