@@ -55,17 +55,20 @@ def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: b
     from ksurf.report.diff import diff_json, diff_markdown, diff_text
     from ksurf.report.everything import DIFF_KINDS, differences
 
-    # What is made lives until the end, which is near: looking for garbage in it takes a third of the time.
-    gc.disable()
     store = Store(dataset)
     kernels = [m.kernel for m in manifests(store, ())]
     before, after = (baseline_of(kernels, selector) for selector in (old, new))
     places = [(kernel, store.directory(kernel.id)) for kernel in (before, after)]
-    found = differences(places[0], places[1], kinds or DIFF_KINDS)
-    if form == "json":
-        text = diff_json(before, after, found)
-    elif form == "md":
-        text = diff_markdown(before, after, found)
-    else:
-        text = diff_text(before, after, found, everything=everything)
+    # What is made lives until the end, which is near: looking for garbage in it takes a third of the time.
+    gc.disable()
+    try:
+        found = differences(places[0], places[1], kinds or DIFF_KINDS)
+        if form == "json":
+            text = diff_json(before, after, found)
+        elif form == "md":
+            text = diff_markdown(before, after, found)
+        else:
+            text = diff_text(before, after, found, everything=everything)
+    finally:
+        gc.enable()
     click.echo(text, nl=False)

@@ -298,20 +298,19 @@ class _Pair:
         judge: Callable[[Kernel, str, list[T]], SymbolStatus[T]],
         compare: Callable[[T, T], Sequence[Any]],
     ) -> KindDiff:
-        sides = [_rows_by_name(side.tables[table]) for side in self._sides]
-        same = {name for name, rows in sides[0].items() if sides[1].get(name) == rows}
-        statuses = []
-        for side, held in zip(self._sides, sides, strict=True):
-            own: dict[str, SymbolStatus[T]] = {}
-            for name, rows in held.items():
-                if name not in same:
-                    made = [
-                        row_type(**{**row, "image": side.images[row["image"]]} if "image" in row else row)
-                        for row in rows
-                    ]
-                    own[name] = judge(side.kernel, name, made)
-            statuses.append(own)
-        return diff_statuses(kind, statuses[0], statuses[1], compare)
+        held = [_rows_by_name(side, side.tables[table]) for side in self._sides]
+        columns = _COLUMNS[table]
+
+        def statuses(index: int) -> dict[str, SymbolStatus[T]]:
+            own, other = held[index], held[1 - index]
+            kernel = self._sides[index].kernel
+            return {
+                name: judge(kernel, name, [row_type(**dict(zip(columns, row, strict=True))) for row in rows])
+                for name, rows in own.items()
+                if other.get(name) != rows
+            }
+
+        return diff_statuses(kind, statuses(0), statuses(1), compare)
 
     def _ids(self, side: _Side) -> list[BtfId]:
         return [BtfId(**row) for row in side.rows(side.tables["btf_ids"])]
@@ -406,11 +405,16 @@ def _values(column: Any) -> list[Any]:
     return values
 
 
-def _rows_by_name(table: Any) -> dict[str, list[dict[str, Any]]]:
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for values in zip(*map(_values, table.columns), strict=True):
-        row = dict(zip(table.column_names, values, strict=True))
-        rows.setdefault(row["name"], []).append(row)
+def _rows_by_name(side: _Side, table: Any) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each name, in the order of the columns, with images by name."""
+    columns = [_values(column) for column in table.columns]
+    if "image" in table.column_names:
+        index = table.column_names.index("image")
+        columns[index] = [side.images[image] for image in columns[index]]
+    place = table.column_names.index("name")
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    for row in zip(*columns, strict=True):
+        rows.setdefault(row[place], []).append(row)
     return rows
 
 

@@ -77,6 +77,11 @@ def found(
 
     Rows of one key are one definition in several images. The definition of vmlinux comes first.
     """
+    rows = list(rows)
+    if len(rows) == 1:  # nearly always
+        key, content, image, scope = rows[0]
+        only = Variant(key, content, () if image is None else (image,), scope)
+        return SymbolStatus(kernel, name, (only,), reasons)
     contents: dict[tuple[str | None, Hashable], T] = {}
     images: dict[tuple[str | None, Hashable], list[str]] = {}
     for key, content, image, scope in rows:
