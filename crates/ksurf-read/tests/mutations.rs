@@ -102,9 +102,22 @@ fn offers(folder: &Path) -> Vec<Vec<u8>> {
     seeds
 }
 
+/// A kernel of trace events and system calls (x86-64), with the marks that the kernel's linker script defines.
+const KERNEL: [&str; 9] = [
+    "-fno-jump-tables",
+    "-DSYSCALLS",
+    "-DCOPIES",
+    "-DSWITCH=1",
+    "-Wl,-z,muldefs",
+    "-Wl,--defsym=__start_ftrace_events=__start__ftrace_events",
+    "-Wl,--defsym=__stop_ftrace_events=__stop__ftrace_events",
+    "-Wl,--defsym=__start_ftrace_eval_maps=__start__ftrace_eval_map",
+    "-Wl,--defsym=__stop_ftrace_eval_maps=__stop__ftrace_eval_map",
+];
+
 fn images(folder: &Path) -> Vec<Vec<u8>> {
     let linked = ["-nostdlib", "-static", "-no-pie", "core.c", "driver.c"];
-    vec![
+    let mut images = vec![
         compiled(folder, &[&["-gdwarf-5"][..], &linked].concat()),
         compiled(folder, &[&["-gdwarf-4", "-gz"][..], &linked].concat()),
         compiled(folder, &["-gdwarf-5", "-c", "module.c"]),
@@ -112,7 +125,12 @@ fn images(folder: &Path) -> Vec<Vec<u8>> {
         compiled(folder, &["-gdwarf-5", "-gsplit-dwarf", "-c", "core.c"]),
         compiled(folder, &["-gdwarf-5", "-c", "types.c"]),
         compiled(folder, &["-gdwarf-3", "-gstrict-dwarf", "-c", "types.c"]),
-    ]
+        compiled(folder, &["-c", "events.c"]),
+    ];
+    if cfg!(target_arch = "x86_64") {
+        images.push(compiled(folder, &[&linked[..3], &KERNEL, &["events.c", "syscalls.c"]].concat()));
+    }
+    images
 }
 
 fn tar(folder: &Path, format: &str) -> Vec<u8> {

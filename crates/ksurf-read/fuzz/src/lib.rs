@@ -19,7 +19,7 @@ use ksurf_read::surface::code::Code;
 use ksurf_read::surface::definition;
 use ksurf_read::surface::from_dwarf::{self, Known};
 use ksurf_read::surface::layout::Layouts;
-use ksurf_read::surface::{btf_ids, export, from_btf};
+use ksurf_read::surface::{btf_ids, export, from_btf, Surface};
 
 /// As much as is taken of any one file.
 const LIMIT: u64 = 1 << 20;
@@ -121,6 +121,44 @@ pub fn elf(data: &[u8]) {
     let _ = image.code_symbols();
     let _ = (image.build_id(), image.release(), image.modinfo("name"), image.machine_name());
     let _ = (image.address_size(), image.is_big_endian(), image::kind_of(&image));
+    // What the data says is not hidden behind damaged DWARF.
+    if let Ok(memory) = Memory::of(&image) {
+        Surface::read(&memory, &Events);
+    }
+}
+
+/// Structs of trace events as they are in `tests/data/events.c`, with `-DCOPIES`.
+struct Events;
+
+impl Layouts for Events {
+    fn member(&self, name: &str, member: &str) -> Option<(u64, u64)> {
+        let at = |offset| Some((offset, 8));
+        match (name, member) {
+            ("trace_event_call", "class") => at(16),
+            ("trace_event_call", "name") => at(24),
+            ("trace_event_call", "print_fmt") | ("trace_event_fields", "len") => at(32),
+            ("trace_event_call", "data") => at(40),
+            ("trace_event_class" | "trace_eval_map", "system") => at(0),
+            ("trace_event_class", "fields_array") => at(16),
+            ("trace_event_fields", "type") | ("tracepoint" | "syscall_metadata", "name") => at(0),
+            ("trace_event_fields", "name") | ("trace_eval_map", "eval_string") => at(8),
+            ("trace_event_fields", "size") | ("trace_eval_map", "eval_value") => at(16),
+            ("trace_event_fields", "align") => at(20),
+            ("syscall_metadata", "syscall_nr") => at(8),
+            ("syscall_metadata", "user_mask") => at(14),
+            ("syscall_metadata", "types") => at(16),
+            ("syscall_metadata", "args") => at(24),
+            _ => None,
+        }
+    }
+
+    fn size_of(&self, name: &str) -> Option<u64> {
+        match name {
+            "trace_entry" => Some(8),
+            "trace_event_fields" => Some(40),
+            _ => None,
+        }
+    }
 }
 
 /// An image, as a kernel's: DWARF or BTF, symbols, and the joining into tables.

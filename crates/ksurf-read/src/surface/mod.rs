@@ -39,7 +39,8 @@ impl Surface {
         let mut surface = Surface::default();
         surface.exports = surface.part("exported symbols", export::read(memory));
         let syscalls = syscall::read(memory, &mut surface.incomplete);
-        surface.tracepoints = surface.part("tracepoints", tracepoint::read(memory, layouts));
+        let tracepoints = tracepoint::read(memory, layouts, &mut surface.incomplete);
+        surface.tracepoints = surface.part("tracepoints", tracepoints);
         surface.syscalls = surface.part("system calls", syscalls);
         surface.btf_ids = surface.part("BTF id sets", btf_ids::read(memory));
         surface

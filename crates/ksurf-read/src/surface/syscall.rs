@@ -7,6 +7,7 @@ mod switch;
 
 use crate::elf::{text, Mark, Memory};
 use crate::error::{Error, Result};
+use rustc_hash::FxHashMap;
 
 /// A number that a program can call. Slots that lead to `sys_ni_syscall` are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,23 @@ pub fn read(memory: &Memory<'_>, incomplete: &mut Vec<String>) -> Result<Vec<Sys
         }
     }
     Ok(out)
+}
+
+/// The names that users know by what follows `sys_` in their functions' names, for all in `sys_call_table`: those
+/// that the tracer of system calls knows. `None` where there is no such table.
+pub(super) fn native_names(memory: &Memory<'_>) -> Result<Option<FxHashMap<Vec<u8>, String>>> {
+    let Some(mark) = memory.mark("sys_call_table") else { return Ok(None) };
+    let machine = memory.image().machine;
+    let mut out = FxHashMap::default();
+    for (number, address) in table(memory, mark)?.into_iter().enumerate() {
+        let Some(stem) = entry(memory, address).and_then(|entry| stem(entry.name)) else { continue };
+        let number = number as u32;
+        let name = names::known(machine, native(memory), number).map_or_else(|| text(stem), str::to_owned);
+        if stem != NONE {
+            out.insert(stem.to_vec(), name);
+        }
+    }
+    Ok(Some(out))
 }
 
 fn native(memory: &Memory<'_>) -> &'static str {
