@@ -36,7 +36,7 @@ fn surface(name: &str, options: &[&[&str]]) -> Surface {
     assert!(status.success());
     let data = std::fs::read(&out).unwrap();
     std::fs::remove_file(&out).unwrap();
-    match read(Buffer::Memory(data), "io.ko", &AtomicBool::new(false), &Known::default()).unwrap() {
+    match read(Buffer::Memory(data), "io.ko", &Known::default(), &AtomicBool::new(false)).unwrap() {
         Outcome::Rows(rows) => rows.surface,
         _ => panic!("no rows"),
     }
