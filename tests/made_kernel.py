@@ -345,6 +345,7 @@ def bpf_kernel(number: int = 0) -> MadeKernel:
     made.btf_id("sleepable_lsm_hooks", "bpf_lsm_file_open")
     made.btf_id("old_kfuncs", "bpf_task_acquire", flags=1 << 30 | 32, program_types="2 26 99", set_flags=0)
     made.btf_id("other_set", "nothing_special", set_flags=0, flags=0)
+    made.btf_id("hid_fmodret_ids", "hid_bpf_device_event", set_flags=1, flags=0, registered_as="fmod_ret")
     return made
 
 

@@ -222,7 +222,10 @@ def test_pull_takes_the_newest(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    core.extract = lambda progress: Extraction(unreadable=[(f"m{n}", f"m{n}.ko", "bad") for n in range(12)])
+    core.extract = lambda progress: Extraction(
+        unreadable=[(f"m{n}", f"m{n}.ko", "bad") for n in range(12)],
+        incomplete=[("half", "half.ko", "types: truncated")],
+    )
     assert ask(archive, "pull", "debian:6.12-cloud-amd64", "6.12.1-cloud-amd64", "6.12.3-cloud-amd64") == 0
     assert list(store.kernels) == [CLOUD["6.12.3"], CLOUD["6.12.1"]]
     source = store.kernels[CLOUD["6.12.3"]]
@@ -231,6 +234,7 @@ def test_pull_takes_the_newest(
     printed = capsys.readouterr().out
     assert f"{CLOUD['6.12.3']}: 1,234 images, 1,234 functions, " in printed
     assert f"  {len(TABLES)}.0 MB in " in printed
+    assert "  1 image could be read only in part:\n    half: types: truncated (half.ko)\n" in printed
     assert "12 images could not be read:\n    m0: bad (m0.ko)\n" in printed
     assert "and 2 more, in the kernel's manifest.json" in printed
     assert f"the package stays in {tmp_path / 'cache/packages'}" in printed

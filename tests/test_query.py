@@ -166,14 +166,29 @@ def test_no_rows_are_no_rows(store: Store, capsys: pytest.CaptureFixture[str]) -
 def test_ls_and_rm(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = Store(tmp_path / "own")
     for version in ("6.1", "6.12"):
-        own.write(identity(version), tables(), source={}, unreadable=[("bad", "bad.ko", "truncated")])
+        own.write(
+            identity(version),
+            tables(),
+            source={},
+            unreadable=[("bad", "bad.ko", "truncated")],
+            incomplete=[("half", "half.ko", "types: truncated")],
+            banner="Linux version 6.1 (a@b) (gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld 2.40) #1 SMP",
+        )
     dataset = ["--dataset", str(own.path)]
     assert run(["ls", *dataset, "--format", "json"]) == 0
     assert [row["id"] for row in json.loads(capsys.readouterr().out)] == [
         identity(version).id for version in ("6.1", "6.12")
     ]
     assert run(["ls", *dataset, "--unreadable"]) == 0
-    assert "bad.ko" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "bad.ko   all      truncated" in printed
+    assert "half.ko  part     types: truncated" in printed
+    assert run(["ls", *dataset, "--long", "--format", "json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert (row["unreadable"], row["incomplete"], row["config"]) == (1, 1, 1)
+    assert row["compiler"] == "gcc-12 (Debian 12.2.0-14) 12.2.0"
+    statement = "SELECT compiler, unreadable, incomplete FROM kernels LIMIT 1"
+    assert rows(own, statement) == [("gcc-12 (Debian 12.2.0-14) 12.2.0", 1, 1)]
     assert run(["rm", "6.1", *dataset]) == 1
     assert "--yes" in capsys.readouterr().err
     assert len(own.kernels()) == 2

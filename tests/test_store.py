@@ -345,6 +345,18 @@ def test_a_damaged_segment_is_named_and_not_used(store: Store) -> None:
     assert readable(store)
 
 
+def test_a_segment_that_goes_away_meanwhile_is_said(store: Store) -> None:
+    made = write(store)
+    places = [(made.kernel, store.directory(made.kernel.id))]
+    shutil.rmtree(store.path / "definitions")
+    with pytest.raises(DatasetError, match="gone while it was read") as caught:
+        types_named(["kvm"], places, kinds=["struct"])
+    assert caught.value.hint == "run the command again"
+    store.remove(made.kernel.id)
+    with pytest.raises(DatasetError, match="gone while it was read"):
+        types_named(["kvm"], places, kinds=["struct"])
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"segments": [{}]}'])
 def test_what_a_damaged_manifest_may_need_stays(store: Store, text: str) -> None:
     first, second = write(store, "6.1"), write(store, "6.2", number=1)

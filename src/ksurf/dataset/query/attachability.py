@@ -70,7 +70,7 @@ CODE_FACTS = """
         LEFT JOIN (
             SELECT name, bool_or(set = 'btf_id_deny') AS denied,
                    bool_or(set = 'noreturn_deny') AS no_return,
-                   bool_or(contains(set, 'fmodret')) AS modify_return
+                   bool_or(registered_as = 'fmod_ret' OR contains(set, 'fmodret')) AS modify_return
             FROM {btf_ids} WHERE kind = 'func' GROUP BY ALL
         ) l ON l.name = s.name"""
 """The view ``_facts_code`` of one kernel."""
