@@ -40,6 +40,7 @@ from ksurf.surface.prototype import parse_prototype
         ("void (int)", "void x(int)"),
         ("void (int (*)(void))", "void x(int (*)(void))"),
         ("struct kvm * (int)", "struct kvm * x(int)"),
+        ("__data_loc char[]", "__data_loc char[] x"),
         ("", "x"),
     ],
 )  # fmt: skip

@@ -131,7 +131,7 @@ def test_tracepoints_with_their_prototypes(tmp_path: Path) -> None:
     found = compared(tmp_path, *sides)["tracepoint"]
     assert changes(found) == {
         "mm:mm_fault": [
-            "Field size changed: a[8]: 8 bytes -> a[8]: 16 bytes",
+            "Field size changed: a: 8 bytes -> a: 16 bytes",
             "Prototype changed: void mm_fault(struct page *p); -> void mm_fault(struct folio *p);",
         ]
     }

@@ -37,7 +37,7 @@ SWITCH = Tracepoint(
     "sched_switch",
     '"prev=%s"',
     (
-        TracepointField("prev_comm", "char[16]", 8, 16, False),
+        TracepointField("prev_comm[16]", "char", 8, 16, False),
         TracepointField("prev_pid", "pid_t", 24, 4, True),
     ),
 )
@@ -78,6 +78,10 @@ def test_changes_of_a_tracepoint() -> None:
         "Field size changed: prev_pid: 4 bytes -> prev_pid: 8 bytes",
         "Field offset changed: prev_pid: byte 24 -> prev_pid: byte 32",
         "Sign changed: prev_pid: signed -> prev_pid: unsigned",
+    ]
+    shorter = replace(SWITCH, fields=(replace(first, name="prev_comm[8]"), second))
+    assert texts(compare_tracepoints(event(), event(shorter))) == [
+        "Field type changed: char prev_comm[16] -> char prev_comm[8]"
     ]
     longer = replace(TRACEITER, members=(*TRACEITER.members, member("unsigned int prev_state")))
     assert texts(compare_tracepoints(event(), event(prototype=longer))) == [

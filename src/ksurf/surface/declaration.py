@@ -10,6 +10,8 @@ __all__ = ["declaration"]
 _BASE = re.compile(r"(?:\(anon\)|[^*(\[])*")
 _POINTERS = re.compile(r"(?:\s*\*(?:\s*(?:const|volatile|restrict|_Atomic)\b)*)*")
 _PARENTHESIS = re.compile(r"\s*\((?=\*)")
+# Types of trace events' fields that tell where the value is: the name stands after all of them.
+_LOCATED = ("__data_loc ", "__rel_loc ")
 
 
 def declaration(type_text: str, name: str) -> str:
@@ -18,6 +20,8 @@ def declaration(type_text: str, name: str) -> str:
     A declarator is read from its base type inwards: after the pointers either a parenthesis begins with a
     pointer, and the name is further inside, or the name is here. No list of parameters begins with ``*``.
     """
+    if type_text.startswith(_LOCATED):
+        return f"{type_text} {name}"
     base = _BASE.match(type_text)
     place = base.end() if base else 0
     inside = False

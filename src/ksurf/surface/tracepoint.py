@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from ksurf.dataset.rows import Definition, Tracepoint, TracepointField
 from ksurf.kernel import Kernel
 from ksurf.surface.change import Change, PrototypeChanged
-from ksurf.surface.declaration import declaration
 from ksurf.surface.symbol import SymbolStatus, found
 from ksurf.surface.type_change import SignChanged, compare_fields
 from ksurf.surface.types import Field, prototype_text
@@ -22,9 +21,6 @@ __all__ = [
     "judge_tracepoint",
     "traceiter_name",
 ]
-
-_LOCATED = ("__data_loc ", "__rel_loc ")
-"""Types of fields that tell where the value is; ``format`` prints the name after all of the type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +83,7 @@ def _prototype(row: Tracepoint, prototypes: Mapping[str, Definition]) -> str | N
 
 def field_text(field: TracepointField) -> str:
     """A field as the event's ``format`` declares it: ``char comm[16]``, ``__data_loc char[] name``."""
-    if field.type.startswith(_LOCATED):
-        return f"{field.type} {field.name}"
-    return declaration(field.type, field.name)
+    return f"{field.type} {field.name}"
 
 
 def compare_tracepoints(old: TraceEvent, new: TraceEvent) -> list[Change]:
@@ -111,7 +105,13 @@ def compare_tracepoints(old: TraceEvent, new: TraceEvent) -> list[Change]:
 
 
 def _fields(row: Tracepoint) -> dict[str, Field]:
-    return {f.name: Field(f.name, f.type, f.byte_offset * 8, f.byte_size) for f in row.fields}
+    """The fields by their names alone: the length of an array is part of its type."""
+    result = {}
+    for field in row.fields:
+        name, bracket, length = field.name.partition("[")
+        type_text = f"{field.type}{bracket}{length}"
+        result[name] = Field(name, type_text, field.byte_offset * 8, field.byte_size)
+    return result
 
 
 def _sign(signed: bool) -> str:

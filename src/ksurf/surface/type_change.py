@@ -141,6 +141,7 @@ class SignChanged(Change):
     """The values of an enum, or of a trace event's field, have a sign on one side only."""
 
     label = "Sign changed"
+    incidental = True
     old: str
     new: str
 
