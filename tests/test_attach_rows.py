@@ -148,3 +148,31 @@ def test_sql_says_the_same(places: list[tuple[Kernel, Path]]) -> None:
     )
     assert expected
     assert expected <= told
+
+
+def test_what_was_won_and_lost_is_told(
+    places: list[tuple[Kernel, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    won = "Attachability won: the kernel has no kprobe.multi (BPF_TRACE_KPROBE_MULTI is not in"
+    assert won in show(places, capsys, "vfs_read")
+    dataset = str(places[0][1].parent.parent)
+    for arguments in (
+        ["diff", "5.10", "6.12", "--kind", "attachability"],
+        ["history", "function", "vfs_read"],
+    ):
+        assert run([*arguments, "--dataset", dataset]) == 0
+        assert won in capsys.readouterr().out
+    assert (
+        run(["diff", "6.12", "5.10", "--kind", "attachability", "--format", "json", "--dataset", dataset])
+        == 0
+    )
+    (kind,) = json.loads(capsys.readouterr().out)["kinds"]
+    changes = {entry["name"]: entry["changes"] for entry in kind["changed"]}
+    assert {change["kind"] for change in changes["vfs_read"]} == {"AttachabilityLost"}
+    assert [change["old"] for change in changes["vfs_read"]] == [
+        "kprobe.multi",
+        "fentry",
+        "fexit",
+        "fmod_ret",
+    ]
+    assert all(change["reason"] == change["new"] for change in changes["vfs_read"])

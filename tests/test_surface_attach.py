@@ -22,6 +22,8 @@ from ksurf.surface.attach import (
     attach_kfunc,
     attach_tracepoint,
 )
+from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon, by_name, compare_attachability
+from ksurf.surface.change import Change
 
 FEATURES = Features(
     kprobe_multi=True, trampoline=True, ftrace_direct=True, unique_kprobes=True, bpf_lsm=True, btf=True
@@ -172,3 +174,26 @@ def test_kfuncs() -> None:
     known = attach_kfunc(KfuncFacts(btf_function=True, program_types=("xdp", "sched_cls")))
     assert known == Verdict(True, "from programs of type xdp, sched_cls")
     assert "does not tell" in str(attach_kfunc(KfuncFacts(btf_function=True, program_types=None)).reason)
+
+
+YES, NO = Verdict(True), Verdict(False, "because")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        (YES, YES, []),
+        (NO, Verdict(False, "of another reason"), []),
+        (YES, NO, [AttachabilityLost("kprobe", "because")]),
+        (NO, YES, [AttachabilityWon("because", "kprobe")]),
+    ],
+)
+def test_what_is_lost_and_won(old: Verdict, new: Verdict, changes: list[Change]) -> None:
+    assert list(compare_attachability({Mechanism.KPROBE: old}, {Mechanism.KPROBE: new})) == changes
+    assert list(compare_attachability({Mechanism.KPROBE: old}, {})) == []
+
+
+def test_a_name_that_several_bear_can_be_attached_if_one_can() -> None:
+    assert by_name([{Mechanism.KPROBE: NO}, {Mechanism.KPROBE: YES}]) == {Mechanism.KPROBE: YES}
+    assert by_name([{Mechanism.KPROBE: NO}]) == {Mechanism.KPROBE: NO}
+    assert by_name([]) == {}

@@ -13,12 +13,13 @@ __all__ = ["command"]
 
 _KINDS = (
     *("function", "struct", "union", "enum", "typedef", "var"),
-    *("tracepoint", "syscall", "lsm", "kfunc", "export", "config"),
+    *("tracepoint", "syscall", "lsm", "kfunc", "export", "config", "attachability"),
 )
 
 _EXAMPLES = """\b
 Examples:
   ksurf diff 6.1-cloud-amd64 6.12-cloud-amd64
+  ksurf diff 6.1-amd64 6.12-amd64 --kind attachability
   ksurf diff 6.12-amd64 6.12-arm64 --kind struct --kind syscall --all
   ksurf diff 6.12 7.3 --format json | jq '.kinds[] | {kind, added: .added | length}'
 """
@@ -48,6 +49,8 @@ Examples:
 def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: bool, dataset: Path) -> None:
     """Compare two kernels: what was added, removed and changed, of each kind of symbol.
 
+    What can be attached to on one of them only takes longer, and comes with --kind attachability.
+
     A and B are selectors, of which each means the newest kernel of the dataset that it matches.
     """
     from ksurf.cli.choose import baseline_of, manifests
@@ -62,7 +65,12 @@ def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: b
     # What is made lives until the end, which is near: looking for garbage in it takes a third of the time.
     gc.disable()
     try:
-        found = differences(places[0], places[1], kinds or DIFF_KINDS)
+        compared = [kind for kind in kinds or DIFF_KINDS if kind in DIFF_KINDS]
+        found = differences(places[0], places[1], compared) if compared else []
+        if "attachability" in kinds:
+            from ksurf.report.attachability import attachability_diff
+
+            found.append(attachability_diff(store, before, after))
         if form == "json":
             text = diff_json(before, after, found)
         elif form == "md":

@@ -52,14 +52,16 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
     places = [(m.kernel, store.directory(m.kernel.id)) for m in manifests(store, selectors)]
     names = tuple(dict.fromkeys(names))
     if kind == "function":
-        from ksurf.dataset.lookup import functions_named
+        from ksurf.dataset.lookup import attach_rows, functions_named
         from ksurf.report.function import compare
         from ksurf.surface.function import judge
 
-        rows = functions_named(names, places)
-        found = {
-            name: histories(name, {own.kernel: judge(own) for own in rows[name]}, compare) for name in names
+        rows, about = functions_named(names, places), attach_rows(names, places)
+        judged = {
+            name: {own.kernel: judge(own, also) for own, also in zip(rows[name], about[name], strict=True)}
+            for name in names
         }
+        found = {name: histories(name, judged[name], compare) for name in names}
     else:
         statuses = statuses_of(kind, names, places)
         found = {

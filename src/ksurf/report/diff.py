@@ -20,7 +20,12 @@ __all__ = ["diff_json", "diff_markdown", "diff_text"]
 
 _LIMIT = 12
 """Names of one kind, and changes of one name, that a terminal shows without being asked for all."""
-_TITLES = {"function": "Function", "var": "Variable", **{kind.name: kind.title for kind in KINDS.values()}}
+_TITLES = {
+    "function": "Function",
+    "var": "Variable",
+    "attachability": "Attachability",
+    **{kind.name: kind.title for kind in KINDS.values()},
+}
 
 
 def diff_text(old: Kernel, new: Kernel, diffs: Sequence[KindDiff], *, everything: bool = False) -> str:

@@ -1,0 +1,71 @@
+"""Attachability lost or won between two kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ksurf.surface.attach import Mechanism, Verdict
+from ksurf.surface.change import Change
+
+__all__ = ["AttachabilityLost", "AttachabilityWon", "by_name", "compare_attachability"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachabilityLost(Change):
+    """A mechanism could be attached by this name on the old kernel, and cannot on the new one."""
+
+    label = "Attachability lost"
+    old: str
+    """The mechanism."""
+    reason: str
+
+    def details(self) -> Mapping[str, str | int | float | list[str] | None]:
+        """Why not any more."""
+        return {"reason": self.reason}
+
+    @property
+    def after(self) -> str:
+        """Why not any more."""
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class AttachabilityWon(Change):
+    """A mechanism can be attached by this name on the new kernel, and could not on the old one."""
+
+    label = "Attachability won"
+    reason: str
+    new: str
+    """The mechanism."""
+
+    def details(self) -> Mapping[str, str | int | float | list[str] | None]:
+        """Why it could not."""
+        return {"reason": self.reason}
+
+    @property
+    def before(self) -> str:
+        """Why it could not."""
+        return self.reason
+
+
+def compare_attachability(
+    old: Mapping[Mechanism, Verdict], new: Mapping[Mechanism, Verdict]
+) -> Iterator[Change]:
+    """What was lost and won of the mechanisms that both were judged by."""
+    for mechanism, before in old.items():
+        after = new.get(mechanism, before)
+        if before.attachable and not after.attachable:
+            yield AttachabilityLost(mechanism.value, after.reason or "")
+        elif after.attachable and not before.attachable:
+            yield AttachabilityWon(before.reason or "", mechanism.value)
+
+
+def by_name(verdicts: Sequence[Mapping[Mechanism, Verdict]]) -> dict[Mechanism, Verdict]:
+    """What one gets by a name that several symbols may bear: the first of them that can be attached."""
+    found: dict[Mechanism, Verdict] = {}
+    for verdict in verdicts:
+        for mechanism, one in verdict.items():
+            if mechanism not in found or (one.attachable and not found[mechanism].attachable):
+                found[mechanism] = one
+    return found
