@@ -37,7 +37,7 @@ SELECTORS = (
 @pytest.fixture(params=SELECTORS, scope="module")
 def files(request: pytest.FixtureRequest, real_kernels: RealKernels) -> dict[str, Path]:
     """The ``.BTF`` of a kernel's vmlinux and modules, as files that are kept."""
-    package = Path(real_kernels.ksurf("pull", request.param, "--download-only").splitlines()[-1])
+    package = Path(real_kernels.ksurf("pull", request.param, "--download-only").splitlines()[0])
     folder = real_kernels.folder / "btf" / package.stem
     if not folder.exists():
         unfinished = folder.with_suffix(".part")
@@ -107,7 +107,7 @@ def test_every_definition(files: dict[str, Path], note: Callable[[str], None]) -
     found, rows = read(vmlinux)
     counts = same(Dump(vmlinux), found)
     assert rows == len(found)
-    assert counts["struct"] > 5000 and counts["func"] > 25_000 and counts["enum"] > 1000
+    assert counts["struct"] > 5000 and counts["func"] > 25_000 and counts["enum"] > 800
     members = sum(len(definition.members) for definition in found)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     note(f"BTF of {vmlinux.parent.name}: {kinds}, {members} members as bpftool says")
@@ -121,4 +121,4 @@ def test_every_definition_of_modules(files: dict[str, Path]) -> None:
     for path in modules:
         found, _ = read(path, files["vmlinux"])
         counts = same(Dump(path, files["vmlinux"]), found)
-        assert counts["struct"] > 100 and counts["func"] > 500
+        assert counts["struct"] > 50 and counts["func"] > 400
