@@ -1,4 +1,4 @@
-"""Timing whole processes: wall time and peak memory, contestants taking turns."""
+"""Timing whole processes: wall and processor time, and peak memory, contestants taking turns."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Result:
 
     name: str
     seconds: list[float] = field(default_factory=list)
+    processor_seconds: list[float] = field(default_factory=list)
     peak_bytes: int = 0
 
     @property
@@ -37,8 +38,9 @@ class Result:
         return statistics.median(self.seconds)
 
     def __str__(self) -> str:
-        times = f"{min(self.seconds):7.2f} {self.median:7.2f} {max(self.seconds):7.2f} s"
-        return f"  {self.name:<46} {times}   peak {self.peak_bytes / 2**20:6.0f} MiB"
+        times = f"{min(self.seconds):7.3f} {self.median:7.3f} {max(self.seconds):7.3f} s"
+        processor = f"processors {statistics.median(self.processor_seconds):7.3f} s"
+        return f"  {self.name:<46} {times}   {processor}   peak {self.peak_bytes / 2**20:6.0f} MiB"
 
 
 def compete(title: str, contestants: Sequence[Contestant], runs: int) -> list[Result]:
@@ -48,15 +50,16 @@ def compete(title: str, contestants: Sequence[Contestant], runs: int) -> list[Re
     for _ in range(runs):
         for contestant, result in zip(contestants, results, strict=True):
             contestant.before()
-            seconds, peak = _run(contestant.command)
+            seconds, processor_seconds, peak = _run(contestant.command)
             result.seconds.append(seconds)
+            result.processor_seconds.append(processor_seconds)
             result.peak_bytes = max(result.peak_bytes, peak)
     print("\n".join(map(str, results)), flush=True)
     return results
 
 
-def _run(command: Sequence[str | Path]) -> tuple[float, int]:
-    """Seconds and peak resident bytes of one process with all that it waited for."""
+def _run(command: Sequence[str | Path]) -> tuple[float, float, int]:
+    """Seconds, those of processors, and peak resident bytes of one process with all that it waited for."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -69,4 +72,4 @@ def _run(command: Sequence[str | Path]) -> tuple[float, int]:
     if process.returncode:
         shown = " ".join(map(str, command))
         sys.exit(f"{shown}\nended with {process.returncode}: {said.decode(errors='replace').strip()}")
-    return seconds, usage.ru_maxrss * 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024

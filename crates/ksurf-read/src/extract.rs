@@ -287,20 +287,23 @@ enum Source {
     File(PathBuf),
 }
 
+/// A file as memory, read as it is looked at.
+pub fn map(path: &Path) -> Result<Buffer> {
+    let file = std::fs::File::open(path).map_err(Error::io("open"))?;
+    if file.metadata().map_err(Error::io("read"))?.len() == 0 {
+        return Err(Error::not_a_kernel("an empty file"));
+    }
+    // SAFETY: a private mapping; if another process truncates the file meanwhile, this one gets
+    // SIGBUS, as every program that maps files does.
+    let map = unsafe { memmap2::MmapOptions::new().map_copy(&file) }.map_err(Error::io("map"))?;
+    Ok(Buffer::Mapped(map))
+}
+
 impl Source {
     fn open(self) -> Result<Buffer> {
         let buffer = match self {
             Source::Bytes(bytes) => Buffer::Memory(bytes),
-            Source::File(path) => {
-                let file = std::fs::File::open(path).map_err(Error::io("open"))?;
-                if file.metadata().map_err(Error::io("read"))?.len() == 0 {
-                    return Err(Error::not_a_kernel("an empty file"));
-                }
-                // SAFETY: a private mapping; if another process truncates the file meanwhile, this one gets
-                // SIGBUS, as every program that maps files does.
-                let map = unsafe { memmap2::MmapOptions::new().map_copy(&file) }.map_err(Error::io("map"))?;
-                Buffer::Mapped(map)
-            }
+            Source::File(path) => map(&path)?,
         };
         if is_elf(&buffer) {
             return Ok(buffer);
