@@ -138,6 +138,19 @@ def test_tracepoints_with_their_prototypes(tmp_path: Path) -> None:
     assert (found.added, found.removed) == (("mm:mm_only_16",), ("mm:mm_only_8",))
 
 
+def test_tracepoints_whose_prototype_only_a_typedef_has(tmp_path: Path) -> None:
+    sides = []
+    for parameter in ("struct page *", "struct folio *"):
+        made = MadeKernel()
+        made.image()
+        made.tracepoint("mm", "mm_fault", ("char", "a[8]", 8, 8))
+        made.type("typedef", "btf_trace_mm_fault", type=f"void (*)(void *, {parameter})")
+        sides.append(made)
+    assert changes(compared(tmp_path, *sides)["tracepoint"]) == {
+        "mm:mm_fault": ["Prototype changed: void mm_fault(struct page *); -> void mm_fault(struct folio *);"]
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "table", "row", "other", "expected"),
     [

@@ -51,9 +51,41 @@ def event(row: Tracepoint = SWITCH, prototype: Definition = TRACEITER) -> TraceE
     return status.variants[0].content
 
 
+def test_events_that_are_called_otherwise_are_compared() -> None:
+    longer = replace(TRACEITER, members=(*TRACEITER.members, member("int more")))
+    old, new = (judge_tracepoint(K, "sched_switch", [SWITCH], {p.name: p}) for p in (TRACEITER, longer))
+    assert len(compare_statuses(old, new, compare_tracepoints)) == 1
+
+
 def test_a_tracepoint_is_called_without_its_own_data() -> None:
     assert event().prototype == "void sched_switch(bool preempt, struct task_struct *prev);"
     assert event(replace(SWITCH, tracepoint=None)).prototype is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("void (*)(void *, bool, struct task_struct *)", "void sched_switch(bool, struct task_struct *);"),
+        ("void (*)(void *, int (*)(void *))", "void sched_switch(int (*)(void *));"),
+        ("void (*)(void *)", "void sched_switch(void);"),
+        ("void (*)(int)", None),
+        ("int", None),
+    ],
+)
+def test_a_typedef_has_the_prototype_where_no_function_has(text: str, expected: str | None) -> None:
+    assert event(prototype=typedef("btf_trace_sched_switch", text)).prototype == expected
+
+
+def test_the_names_of_parameters_are_compared_where_both_sides_have_them() -> None:
+    unnamed = typedef("btf_trace_sched_switch", "void (*)(void *, bool, struct task_struct *)")
+    assert compare_tracepoints(event(), event(prototype=unnamed)) == []
+    other = typedef("btf_trace_sched_switch", "void (*)(void *, int, struct task_struct *)")
+    assert texts(compare_tracepoints(event(prototype=unnamed), event(prototype=other))) == [
+        "Prototype changed: void sched_switch(bool, struct task_struct *); -> "
+        "void sched_switch(int, struct task_struct *);"
+    ]
+    renamed = replace(TRACEITER, members=(*TRACEITER.members[:-1], member("struct task_struct *next")))
+    assert len(compare_tracepoints(event(), event(prototype=renamed))) == 1
 
 
 def test_fields_are_declared_as_format_does() -> None:

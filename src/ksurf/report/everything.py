@@ -32,7 +32,13 @@ from ksurf.surface.prototype import compare_definitions
 from ksurf.surface.rename import Whole
 from ksurf.surface.symbol import SymbolStatus, compare_statuses, found
 from ksurf.surface.syscall import compare_syscalls, judge_syscall
-from ksurf.surface.tracepoint import compare_tracepoints, judge_tracepoint, traceiter_name
+from ksurf.surface.tracepoint import (
+    BTF_TRACE,
+    TRACEITER,
+    compare_tracepoints,
+    judge_tracepoint,
+    prototype_names,
+)
 from ksurf.surface.type_change import compare_types
 from ksurf.surface.types import enumerators, fields
 
@@ -43,8 +49,6 @@ T = TypeVar("T")
 _TYPES = ("struct", "union", "enum", "typedef", "var")
 DIFF_KINDS = ("function", *_TYPES, "tracepoint", "syscall", "lsm", "kfunc", "export", "config")
 """The kinds that are compared, in the order of a report."""
-
-_TRACEITER = traceiter_name("")
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "images": ("name",),
@@ -197,22 +201,30 @@ class _Pair:
 
     @cached_property
     def _prototypes(self) -> list[dict[str, Definition]]:
-        """Of each side the prototypes by which tracepoints and kfuncs are called, by function name."""
+        """Of each side the prototypes by which tracepoints and kfuncs are called, by the name of a function
+        or, where a tracepoint has none, of a typedef.
+        """
         import pyarrow as pa
         import pyarrow.compute as pc
 
         keys: list[dict[str, int]] = []
         for side in self._sides:
             types = side.tables["types"]
-            types = types.filter(pc.equal(types["kind"], "func"))
-            wanted = pc.starts_with(types["name"], _TRACEITER)
+            functions = types.filter(pc.equal(types["kind"], "func"))
+            wanted = pc.starts_with(functions["name"], TRACEITER)
             if "btf_ids" in side.tables:
                 listed = pa.array({row.name for row in self._ids(side) if is_kfunc(row)}, pa.string())
-                wanted = pc.or_(wanted, pc.is_in(types["name"], value_set=listed))
-            rows = types.filter(wanted)
-            names, found = (values_of(rows[column]) for column in ("name", "definition"))
-            # Of several the first, which is that of vmlinux.
-            keys.append(dict(zip(reversed(names), reversed(found), strict=True)))
+                wanted = pc.or_(wanted, pc.is_in(functions["name"], value_set=listed))
+            typedefs = types.filter(pc.equal(types["kind"], "typedef"))
+            typedefs = typedefs.filter(pc.starts_with(typedefs["name"], BTF_TRACE))
+            own: dict[str, int] = {}
+            for rows in (functions.filter(wanted), typedefs):
+                names, found = (values_of(rows[column]) for column in ("name", "definition"))
+                for name, key in zip(names, found, strict=True):
+                    # Of several the first, which is that of vmlinux.
+                    if name.replace(BTF_TRACE, TRACEITER, 1) not in own:
+                        own.setdefault(name, key)
+            keys.append(own)
         known = self._read({key for own in keys for key in own.values()})
         return [{name: known[key] for name, key in own.items()} for own in keys]
 
@@ -436,8 +448,8 @@ def _events(side: _Side) -> dict[str, list[Tracepoint]]:
 
 def _called(row: Tracepoint, prototypes: Mapping[str, Definition]) -> int | None:
     """The key of what a tracepoint is called with."""
-    definition = prototypes.get(traceiter_name(row.tracepoint)) if row.tracepoint else None
-    return None if definition is None else definition.key
+    names = prototype_names(row.tracepoint) if row.tracepoint else ()
+    return next((prototypes[name].key for name in names if name in prototypes), None)
 
 
 def _event_whole(name: str, event: Any) -> Whole:

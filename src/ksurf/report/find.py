@@ -16,7 +16,7 @@ from ksurf.surface.kfunc import is_kfunc, judge_kfunc
 from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION, Hook, hooks, judge_hook
 from ksurf.surface.symbol import SymbolStatus
 from ksurf.surface.syscall import judge_syscall
-from ksurf.surface.tracepoint import judge_tracepoint, traceiter_name
+from ksurf.surface.tracepoint import judge_tracepoint, prototype_names
 from ksurf.surface.types import enumerators, fields, judge_type
 
 __all__ = ["Kernels", "names_of", "statuses_of"]
@@ -66,7 +66,8 @@ def _types(kind: str, names: Sequence[str], kernels: Kernels) -> Found:
 def _tracepoints(names: Sequence[str], kernels: Kernels) -> Found:
     found = lookup.tracepoints_named(names, kernels)
     behind = {row.tracepoint for held in found.values() for rows in held for row in rows if row.tracepoint}
-    prototypes = _prototypes(sorted(map(traceiter_name, behind)), kernels)
+    known_by = sorted(one for tracepoint in behind for one in prototype_names(tracepoint))
+    prototypes = _prototypes(known_by, kernels, kinds=("func", "typedef"))
     return {
         name: [
             judge_tracepoint(kernel, name, rows, own)
@@ -76,9 +77,11 @@ def _tracepoints(names: Sequence[str], kernels: Kernels) -> Found:
     }
 
 
-def _prototypes(names: Sequence[str], kernels: Kernels) -> list[dict[str, Definition]]:
+def _prototypes(
+    names: Sequence[str], kernels: Kernels, kinds: Collection[str] = ("func",)
+) -> list[dict[str, Definition]]:
     """Prototypes of functions by name, on each kernel; of several the first."""
-    found = lookup.types_named(names, kernels, kinds=("func",))
+    found = lookup.types_named(names, kernels, kinds=kinds)
     result: list[dict[str, Definition]] = [{} for _ in kernels]
     for name in names:
         for held, rows in zip(result, found[name], strict=True):
