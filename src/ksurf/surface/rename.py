@@ -256,7 +256,8 @@ def propose_wholes(old: Sequence[Whole], new: Sequence[Whole]) -> list[RenamePro
             if len(held) <= _HOLDERS_LIMIT:
                 for index in held:
                     near[index] = near.get(index, 0) + 1
-        for index in sorted(near, key=near.__getitem__, reverse=True)[:_NEAR_LIMIT]:
+        # Those of the same number in their order: the words of a name come in another one in each process.
+        for index in sorted(near, key=lambda i: (-near[i], i))[:_NEAR_LIMIT]:
             one = _score_whole(a, new[index])
             if one is not None:
                 scored.append(one)
