@@ -91,6 +91,14 @@ def test_a_kernel_that_is_there_but_cannot_be_used_is_an_error(
     assert caught.value.hint == f"ksurf rm {ID} removes it"
 
 
+def test_a_kernel_of_an_older_format_is_read_again(core: FakeCore, package: PackageSource) -> None:
+    store = FakeStore()
+    store.kernels[ID] = {}
+    store.unusable = [RefusedKernel(ID, Path("x"), "made by an older ksurf", outdated=True)]
+    make(package, store)
+    assert f"write {ID}" in store.events
+
+
 def test_loose_files_are_called_what_they_say(core: FakeCore) -> None:
     core.extract = lambda progress: Extraction(release="6.12.0-mine", machine="x86_64")
     store = FakeStore()

@@ -173,6 +173,8 @@ def test_killed_at_any_moment(store: Store) -> None:
         process.wait()
         process.stdout.close()
         assert readable(store)
+    # At least one is removed whole below: with it go segments that killed removals left.
+    write(store, "9.8")
     before = {m.kernel.id for m in store.kernels()}
     write(store, "9.9")
     assert {m.kernel.id for m in store.kernels()} == before | {identity("9.9").id}
@@ -212,6 +214,9 @@ def test_another_format_is_refused_and_the_others_stay(store: Store) -> None:
     assert refused.path == store.directory(newer.kernel.id)
     changed(store, newer.kernel.id, lambda d: d.update(format_version=FORMAT_VERSION - 1, tool_version="0.1"))
     assert "older ksurf (0.1)" in store.refused()[0].reason
+    assert store.refused()[0].outdated
+    assert store.write(newer.kernel, tables(), source={"kind": "files"}).kernel == newer.kernel
+    assert store.refused() == []
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,16 @@ def build(
 
 
 def is_present(store: "Store", kernel: Kernel) -> bool:
-    """Tell if a kernel is in the dataset; one that is there but cannot be used is an error."""
+    """Tell if a kernel is in the dataset; one that is there but cannot be used is an error.
+
+    One that an older version made counts as missing, since writing it again takes its place.
+    """
     if not store.has(kernel.id):
         return False
     for refused in store.refused():
         if refused.id == kernel.id:
+            if refused.outdated:
+                return False
             raise DatasetError(f"{kernel.id}: {refused.reason}", f"ksurf rm {kernel.id} removes it")
     return True
 

@@ -42,6 +42,8 @@ class RefusedKernel:
     id: str
     path: Path
     reason: str
+    outdated: bool = False
+    """An older version made it: writing it again takes its place."""
 
 
 class Store:
@@ -129,6 +131,7 @@ class Store:
                     (workspace / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
                     _sync(workspace / MANIFEST)
                     _sync(workspace)
+                    self._set_aside_outdated(kernel.id)
                     self._publish(workspace, self.directory(kernel.id))
         except OSError as error:
             raise _cannot_write(self.path, error) from error
@@ -214,7 +217,8 @@ class Store:
             if version != FORMAT_VERSION:
                 maker = "a newer ksurf" if version > FORMAT_VERSION else "an older ksurf"
                 reason = f"made by {maker} ({document.get('tool_version')}), in format {version}"
-                return RefusedKernel(kernel_id, directory, f"{reason}; this one reads {FORMAT_VERSION}")
+                reason = f"{reason}; this one reads {FORMAT_VERSION}"
+                return RefusedKernel(kernel_id, directory, reason, outdated=version < FORMAT_VERSION)
             manifest = Manifest.from_json(document)
             if manifest.kernel.id != kernel_id:
                 raise ValueError(f"it describes {manifest.kernel.id}")
@@ -250,6 +254,14 @@ class Store:
             if lock.acquire(wait=False):
                 with lock:
                     shutil.rmtree(workspace, ignore_errors=True)
+
+    def _set_aside_outdated(self, kernel_id: str) -> None:
+        """Make room for a kernel that an older version of ksurf made, and that none can read any more."""
+        directory = self.directory(kernel_id)
+        found = self._load(directory) if directory.exists() else None
+        if isinstance(found, RefusedKernel) and found.outdated:
+            with self._workspace(kernel_id) as workspace:
+                directory.rename(workspace / "outdated")
 
     def _publish(self, workspace: Path, directory: Path) -> None:
         directory.parent.mkdir(exist_ok=True)
