@@ -176,6 +176,11 @@ class _Pair:
         )
         changed = []
         for name in old.keys() & new.keys():
+            if len(old[name]) == len(new[name]) == 1:  # nearly always
+                (before_key, _), (after_key, _) = old[name][0], new[name][0]
+                if before_key != after_key:
+                    changed.append((name, self._compare_keys(before_key, after_key)))
+                continue
             before, after = (
                 found(side.kernel, name, ((key, key, image, None) for key, image in rows))
                 for side, rows in zip(self._sides, (old[name], new[name]), strict=True)

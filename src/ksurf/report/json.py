@@ -191,6 +191,6 @@ def change_document(change: Change) -> dict[str, Any]:
 
 def _side(change: Change, side: str) -> str | list[str] | None:
     value = getattr(change, side, None)
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return [part.text for part in value]
     return change.before if side == "old" else change.after

@@ -53,7 +53,7 @@ def shown_text(value: object) -> str:
     """The text of something that a change is about: itself, or its attribute, or those of its parts."""
     if isinstance(value, str):
         return value
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return ", ".join(map(shown_text, value))
     return str(getattr(value, "text", value))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["declaration"]
 
@@ -20,8 +21,15 @@ def declaration(type_text: str, name: str) -> str:
     A declarator is read from its base type inwards: after the pointers either a parenthesis begins with a
     pointer, and the name is further inside, or the name is here. No list of parameters begins with ``*``.
     """
+    before, after = _around(type_text)
+    return f"{before}{name}{after}"
+
+
+@lru_cache(maxsize=1 << 14)
+def _around(type_text: str) -> tuple[str, str]:
+    """What stands before a name that is declared with the type, and what stands after it."""
     if type_text.startswith(_LOCATED):
-        return f"{type_text} {name}"
+        return f"{type_text} ", ""
     base = _BASE.match(type_text)
     place = base.end() if base else 0
     inside = False
@@ -35,4 +43,4 @@ def declaration(type_text: str, name: str) -> str:
     left, right = type_text[:place].rstrip(), type_text[place:].lstrip()
     # `struct a *b`, `struct a * b[2]`, `int (*b[2])(void)`
     glued = left.endswith("*") and (inside or not right)
-    return f"{left}{'' if glued or not left else ' '}{name}{right}"
+    return f"{left}{'' if glued or not left else ' '}", right

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ksurf.dataset.rows import Definition, TypeRows
 from ksurf.kernel import Kernel
@@ -120,7 +120,7 @@ def _into(
         return field
     known = around.bit_offset is not None and field.bit_offset is not None
     offset = (around.bit_offset or 0) + (field.bit_offset or 0) if known else None
-    return replace(field, path=f"{around.path}.{field.path}", bit_offset=offset)
+    return field._replace(path=f"{around.path}.{field.path}", bit_offset=offset)
 
 
 def by_name(rows: Iterable[TypeRows]) -> dict[str, list[tuple[str, Definition]]]:

@@ -109,6 +109,10 @@ def compare_statuses(
     Definitions that both have are unchanged. Of the others those in the same scope are compared: the only one
     with the only one, else those of the same image, else each with the one that is nearest to it.
     """
+    if len(old.variants) == len(new.variants) == 1:  # nearly always
+        (only,), (other,) = old.variants, new.variants
+        if only.scope == other.scope:
+            return () if only.key == other.key else tuple(compare(only.content, other.content))
     same = {(v.scope, v.key) for v in old.variants} & {(v.scope, v.key) for v in new.variants}
     gone = [v for v in old.variants if (v.scope, v.key) not in same]
     come = [v for v in new.variants if (v.scope, v.key) not in same]

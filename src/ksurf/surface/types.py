@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ksurf.dataset.rows import Definition, Member, TypeRows
@@ -29,9 +28,11 @@ ANONYMOUS = "(anon)"
 _INDENT = "    "
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field by its path from the outermost struct: ``irqfds.lock``. Unnamed ones take no part in paths."""
+class Field(NamedTuple):
+    """A field by its path from the outermost struct: ``irqfds.lock``. Unnamed ones take no part in paths.
+
+    A comparison of two kernels makes hundreds of thousands, and tuples are made in a quarter of the time.
+    """
 
     path: str
     type: str
@@ -89,16 +90,14 @@ def fields(definition: Definition) -> dict[str, Field]:
     """The fields by path, in their order; the members of anonymous structs and unions included."""
     around: list[str | None] = []
     result: dict[str, Field] = {}
-    for member in definition.members:
-        del around[member.depth :]
-        around += [None] * (member.depth - len(around))
-        if member.name is not None and member.type is not None:
-            path = ".".join([*(name for name in around if name), member.name])
-            field = Field(
-                path, member.type, member.bit_offset, member.byte_size, member.bit_size, member.tags
-            )
-            result.setdefault(path, field)
-        around.append(member.name)
+    for depth, name, type_text, bit_offset, byte_size, bit_size, _, tags in definition.members:
+        del around[depth:]
+        around += [None] * (depth - len(around))
+        if name is not None and type_text is not None:
+            path = ".".join([*(outer for outer in around if outer), name]) if depth else name
+            if path not in result:
+                result[path] = Field(path, type_text, bit_offset, byte_size, bit_size, tags)
+        around.append(name)
     return result
 
 
