@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ksurf.dataset.manifest import Manifest, TableSize, UnreadableImage
+from ksurf.dataset.rows import Marks
 from ksurf.dataset.schema import FORMAT_VERSION, TABLES
 from ksurf.dataset.store import RefusedKernel
 from ksurf.kernel import Kernel
@@ -146,6 +147,7 @@ class FakeStore:
             unreadable=tuple(UnreadableImage(*image) for image in unreadable),
             incomplete=tuple(UnreadableImage(*image) for image in incomplete),
             banner=banner,
+            marks=Marks({}, frozenset(), btf=False),
             created=datetime.now(UTC),
             tool_version="0",
             format_version=FORMAT_VERSION,

@@ -10,9 +10,8 @@ import pytest
 
 from ksurf.dataset.query import connect, query
 from ksurf.dataset.query.surface import MEMBER_DEPTH_LIMIT
-from ksurf.dataset.rows import KernelMarks
+from ksurf.dataset.rows import Marks
 from ksurf.dataset.store import Store
-from ksurf.kernel import Kernel
 from ksurf.surface.attach_facts import judge
 from made_kernel import MadeKernel, bpf_kernel, kernel
 
@@ -181,10 +180,10 @@ def test_attachability_of_what_is_no_code(store: Store) -> None:
 
 
 def test_a_judge_is_asked_once_about_what_is_the_same(store: Store) -> None:
-    asked = []
+    asked: list[tuple[str, str]] = []
 
-    def ask(marks: KernelMarks, subject: str, facts: Mapping[str, Any]) -> list[tuple[str, bool, str | None]]:
-        asked.append((marks.kernel, subject, tuple(facts.items())))
+    def ask(marks: Marks, subject: str, facts: Mapping[str, Any]) -> list[tuple[str, bool, str | None]]:
+        asked.append((subject, str(facts)))
         return [("any", True, None)]
 
     def count(statement: str) -> int:
@@ -196,9 +195,8 @@ def test_a_judge_is_asked_once_about_what_is_the_same(store: Store) -> None:
     assert asked == []
     about_code = "SELECT count(*) FROM attachability WHERE symbol IN (SELECT name FROM symbols)"
     assert count(about_code) == symbols
-    kernels: list[Kernel] = [kernel for kernel, _, _ in asked]
-    assert len(asked) == len({(kernel.id, subject, str(facts)) for kernel, subject, facts in asked})
-    assert set(kernels) == {OLD, NEW}
+    # Once for each of the two kernels, which may have different marks.
+    assert max(Counter(asked).values()) == 2
 
 
 def test_without_a_judge_there_is_no_attachability(store: Store) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from ksurf.dataset.marks import marks_from_json, marks_to_json
+from ksurf.dataset.rows import Marks
 from ksurf.kernel import Kernel
 
 __all__ = ["ImageCounts", "Manifest", "Segment", "TableSize", "UnreadableImage"]
@@ -67,6 +69,8 @@ class Manifest:
     """Images of which a part, named in the reason, is not in the tables."""
     banner: str | None
     """The kernel's ``linux_banner``, where the image tells it."""
+    marks: Marks
+    """What tells of the kernel's abilities."""
     created: datetime
     tool_version: str
     format_version: int
@@ -86,6 +90,7 @@ class Manifest:
             "kernel": {"id": self.kernel.id, **asdict(self.kernel)},
             "source": dict(self.source),
             "banner": self.banner,
+            "marks": marks_to_json(self.marks),
             "tables": {name: asdict(size) for name, size in self.tables.items()},
             "segments": [asdict(segment) for segment in self.segments],
             "unreadable": [asdict(image) for image in self.unreadable],
@@ -114,6 +119,7 @@ class Manifest:
             unreadable=tuple(UnreadableImage(**image) for image in document["unreadable"]),
             incomplete=tuple(UnreadableImage(**image) for image in document["incomplete"]),
             banner=document["banner"],
+            marks=marks_from_json(document["marks"]),
             created=datetime.fromisoformat(document["created"]),
             tool_version=document["tool_version"],
             format_version=document["format_version"],

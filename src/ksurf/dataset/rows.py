@@ -20,7 +20,7 @@ __all__ = [
     "Function",
     "FunctionRows",
     "Instance",
-    "KernelMarks",
+    "Marks",
     "Member",
     "Symbol",
     "Syscall",
@@ -277,12 +277,11 @@ class ConfigOption:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelMarks:
+class Marks:
     """What tells of a kernel's abilities: some of its symbols and enumerators, where they are there."""
 
-    kernel: Kernel
     binds: Mapping[str, str]
-    """Symbols of vmlinux that were looked for, and their binding."""
+    """Functions of vmlinux that were looked for, and their binding."""
     attach_types: frozenset[str]
     """Enumerators of ``enum bpf_attach_type``."""
     btf: bool
@@ -293,7 +292,7 @@ class KernelMarks:
 class AttachRows:
     """What one kernel's tables say about attaching to the code of a function name, beside its symbols."""
 
-    marks: KernelMarks
+    marks: Marks
     name: str
     prototypes: tuple[TypeRow, ...]
     """Functions of that name in the images' BTF."""

@@ -24,6 +24,7 @@ from typing import Any
 import ksurf
 from ksurf.dataset.lock import FileLock
 from ksurf.dataset.manifest import ImageCounts, Manifest, Segment, TableSize, UnreadableImage
+from ksurf.dataset.marks import marks_of
 from ksurf.dataset.pool import SEGMENTS, look_up, needed_segments, write_segment
 from ksurf.dataset.schema import FORMAT_VERSION, POOLED, TABLES
 from ksurf.errors import DatasetError, DiskFullError, is_full
@@ -124,6 +125,7 @@ class Store:
                         unreadable=tuple(UnreadableImage(*image) for image in unreadable),
                         incomplete=tuple(UnreadableImage(*image) for image in incomplete),
                         banner=banner,
+                        marks=marks_of(data),
                         created=datetime.now(UTC).replace(microsecond=0),
                         tool_version=ksurf.__version__,
                         format_version=FORMAT_VERSION,

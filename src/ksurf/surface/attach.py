@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ksurf.dataset.rows import AttachRows, KernelMarks, Symbol
+from ksurf.dataset.rows import AttachRows, Marks, Symbol
 
 __all__ = [
     "BPF_FUNC_ARGS_LIMIT",
@@ -133,7 +133,7 @@ class KfuncFacts:
     """Names of the program types that it is registered for; ``None`` where the image does not tell."""
 
 
-def features_of(marks: KernelMarks) -> Features:
+def features_of(marks: Marks) -> Features:
     """Tell what a kernel can do from what is in it."""
     return Features(
         kprobe_multi="BPF_TRACE_KPROBE_MULTI" in marks.attach_types,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ksurf.dataset.rows import KernelMarks
+from ksurf.dataset.rows import Marks
 from ksurf.surface.attach import (
     CodeFacts,
     HookFacts,
@@ -23,15 +23,13 @@ from ksurf.surface.attach import (
 __all__ = ["judge"]
 
 
-def judge(
-    marks: KernelMarks, subject: str, facts: Mapping[str, Any]
-) -> Iterable[tuple[str, bool, str | None]]:
+def judge(marks: Marks, subject: str, facts: Mapping[str, Any]) -> Iterable[tuple[str, bool, str | None]]:
     """Judge facts about a subject: code, syscall, tracepoint, hook or kfunc."""
     for mechanism, verdict in _verdicts(marks, subject, facts).items():
         yield mechanism.value, verdict.attachable, verdict.reason
 
 
-def _verdicts(marks: KernelMarks, subject: str, facts: Mapping[str, Any]) -> Mapping[Mechanism, Verdict]:
+def _verdicts(marks: Marks, subject: str, facts: Mapping[str, Any]) -> Mapping[Mechanism, Verdict]:
     features = features_of(marks)
     match subject:
         case "code":

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from ksurf.dataset.lookup.offers import btf_ids
-from ksurf.dataset.lookup.table import Directory, in_parallel, rows_of
+from ksurf.dataset.lookup.table import in_parallel
 from ksurf.dataset.lookup.types import types_named
-from ksurf.dataset.rows import AttachRows, KernelMarks
+from ksurf.dataset.marks import marks_from_json
+from ksurf.dataset.rows import AttachRows, Marks
+from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
-__all__ = ["MARKS", "attach_rows", "kernel_marks"]
-
-MARKS = (
-    "arch_prepare_bpf_trampoline",
-    "bpf_lsm_file_open",
-    "number_of_same_symbols",
-    "register_ftrace_direct",
-)
-"""Functions of vmlinux whose symbols tell what the kernel can do."""
-
-_ATTACH_TYPES = "bpf_attach_type"
+__all__ = ["attach_rows", "kernel_marks"]
 
 
 def attach_rows(names: Sequence[str], kernels: Sequence[tuple[Kernel, Path]]) -> dict[str, list[AttachRows]]:
@@ -43,24 +36,15 @@ def attach_rows(names: Sequence[str], kernels: Sequence[tuple[Kernel, Path]]) ->
     }
 
 
-def kernel_marks(kernels: Sequence[tuple[Kernel, Path]]) -> list[KernelMarks]:
-    """What tells of each kernel's abilities."""
-    enums = types_named([_ATTACH_TYPES], kernels, kinds={"enum"})[_ATTACH_TYPES]
-    found = in_parallel(_binds, kernels)
-    marks = []
-    for (kernel, _), binds, rows in zip(kernels, found, enums, strict=True):
-        own = [row for row in rows.types if row.image == "vmlinux"]
-        names = frozenset(m.name for row in own for m in row.definition.members if m.name is not None)
-        marks.append(KernelMarks(kernel, binds, names, any(row.evidence == "btf" for row in own)))
-    return marks
+def kernel_marks(kernels: Sequence[tuple[Kernel, Path]]) -> list[Marks]:
+    """What tells of each kernel's abilities, from its manifest."""
+    return in_parallel(lambda kernel: _marks(kernel[1] / "manifest.json"), kernels)
 
 
-def _binds(kernel: tuple[Kernel, Path]) -> dict[str, str]:
-    tables = Directory(kernel[1])
-    _, found = tables.table("symbols").where("name", MARKS, ["name", "image", "bind"])
-    own = [row for row in rows_of(found) if tables.images[row["image"]][0] == "vmlinux"]
-    binds = {row["name"]: row["bind"] for row in own}
-    # A static function may be inlined everywhere; its definition tells of it all the same.
-    missing = set(MARKS) - binds.keys()
-    _, found = tables.table("functions").where("name", missing, ["name", "external"])
-    return {**{row["name"]: "STB_LOCAL" for row in rows_of(found) if row["external"] is False}, **binds}
+def _marks(manifest: Path) -> Marks:
+    try:
+        return marks_from_json(json.loads(manifest.read_bytes())["marks"])
+    except FileNotFoundError as error:
+        raise DatasetError(f"{manifest}: gone while it was read", "run the command again") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{manifest}: it cannot be told what the kernel can do: {error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ksurf.dataset.lookup import kernel_marks
-from ksurf.dataset.rows import KernelMarks
+from ksurf.dataset.rows import Marks
 from ksurf.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ATTACHABILITY_VIEWS = {VIEW: "one row per symbol, tracepoint, hook, kfunc or sys
 Subject = Literal["code", "syscall", "tracepoint", "hook", "kfunc"]
 """What facts are about."""
 
-Judge = Callable[[KernelMarks, Subject, Mapping[str, Any]], Iterable[tuple[str, bool, str | None]]]
+Judge = Callable[[Marks, Subject, Mapping[str, Any]], Iterable[tuple[str, bool, str | None]]]
 """Says of facts on a kernel: each mechanism's name, whether it can be attached, and the reason.
 
 The facts' names are those of ``CodeFacts``, ``TracepointFacts``, ``HookFacts`` and ``KfuncFacts`` in
@@ -172,7 +172,7 @@ def make_verdicts(
     import pyarrow as pa
 
     connection.execute(f"INSERT INTO _parameters {_PARAMETERS}")
-    marks = {mark.kernel.id: mark for mark in kernel_marks(kernels)}
+    marks = dict(zip((kernel.id for kernel, _ in kernels), kernel_marks(kernels), strict=True))
     rows = []
     for subject in _SUBJECTS:
         distinct = connection.execute(
