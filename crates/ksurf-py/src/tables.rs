@@ -22,9 +22,9 @@ pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
     let Kernel { types, type_uses, definitions, .. } = kernel;
     let Kernel { tracepoints, tracepoint_fields, syscalls, exports, btf_ids, .. } = kernel;
     let members = definitions.members;
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values(definitions.texts));
-    let paths: ArrayRef = Arc::new(StringArray::from_iter_values(paths));
-    let sections: ArrayRef = Arc::new(StringArray::from_iter_values(sections));
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(definitions.texts.iter()));
+    let paths: ArrayRef = Arc::new(StringArray::from_iter_values(paths.iter()));
+    let sections: ArrayRef = Arc::new(StringArray::from_iter_values(sections.iter()));
     Ok(vec![
         table(
             "images",

@@ -13,8 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let image = Image::parse(extract::map(Path::new(&path))?)?;
     let types = from_btf::read(&Btf::parse(image.bytes(".BTF"), None)?)?;
     let definitions = &types.definitions;
-    let members: usize = definitions.list.iter().map(|definition| definition.members.len()).sum();
-    let texts = definitions.texts.strings.len();
+    let (members, texts) = (definitions.count_members(), definitions.texts.len());
     println!("{} definitions, {members} members, {texts} texts", definitions.list.len());
     match types.incomplete {
         Some(reason) => Err(reason.into()),

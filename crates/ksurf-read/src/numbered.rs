@@ -8,9 +8,10 @@ use xxhash_rust::xxh3::xxh3_64;
 #[derive(Debug, Default)]
 pub struct Numbered {
     numbers: HashTable<u32>,
-    pub strings: Vec<String>,
-    /// XXH3 of each string.
-    hashes: Vec<u64>,
+    /// All strings, one behind the other: there are many, and short ones.
+    text: String,
+    /// Of each string, where it ends in `text`, and its XXH3.
+    places: Vec<(usize, u64)>,
 }
 
 impl Numbered {
@@ -19,42 +20,62 @@ impl Numbered {
         self.add_hashed(xxh3_64(string.as_bytes()), string)
     }
 
-    fn add_hashed(&mut self, hash: u64, string: impl AsRef<str> + Into<String>) -> u32 {
-        let (strings, hashes) = (&mut self.strings, &mut self.hashes);
-        let is_it =
-            |&number: &u32| hashes[number as usize] == hash && strings[number as usize] == string.as_ref();
-        match self.numbers.entry(hash, is_it, |&number| hashes[number as usize]) {
+    fn add_hashed(&mut self, hash: u64, string: &str) -> u32 {
+        let (text, places) = (&mut self.text, &mut self.places);
+        let is_it = |&number: &u32| places[number as usize].1 == hash && at(text, places, number) == string;
+        match self.numbers.entry(hash, is_it, |&number| places[number as usize].1) {
             Entry::Occupied(found) => *found.get(),
             Entry::Vacant(place) => {
-                let number = strings.len() as u32;
+                let number = places.len() as u32;
                 place.insert(number);
-                strings.push(string.into());
-                hashes.push(hash);
+                text.push_str(string);
+                places.push((text.len(), hash));
                 number
             }
         }
     }
 
     /// Adds all strings of another one, and returns the numbers that they have here.
-    pub fn merge(&mut self, other: Numbered) -> Vec<u32> {
-        other
-            .strings
-            .into_iter()
-            .zip(other.hashes)
-            .map(|(string, hash)| self.add_hashed(hash, string))
-            .collect()
+    pub fn merge(&mut self, other: &Numbered) -> Vec<u32> {
+        other.iter().zip(&other.places).map(|(string, &(_, hash))| self.add_hashed(hash, string)).collect()
+    }
+
+    /// The string that has a number.
+    pub fn get(&self, number: u32) -> &str {
+        at(&self.text, &self.places, number)
     }
 
     /// XXH3 of a string.
     pub fn hash(&self, number: u32) -> u64 {
-        self.hashes[number as usize]
+        self.places[number as usize].1
     }
 
-    /// Makes room for so many more strings.
-    pub fn reserve(&mut self, count: usize) {
-        let hashes = &self.hashes;
-        self.numbers.reserve(count, |&number| hashes[number as usize]);
-        self.strings.reserve(count);
-        self.hashes.reserve(count);
+    /// The strings in the order of their numbers.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.places.len() as u32).map(|number| self.get(number))
     }
+
+    /// How many strings there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Makes room for so many more strings, of so many bytes together.
+    pub fn reserve(&mut self, count: usize, bytes: usize) {
+        let places = &self.places;
+        self.numbers.reserve(count, |&number| places[number as usize].1);
+        self.places.reserve(count);
+        self.text.reserve(bytes);
+    }
+}
+
+fn at<'t>(text: &'t str, places: &[(usize, u64)], number: u32) -> &'t str {
+    let number = number as usize;
+    let start = number.checked_sub(1).map_or(0, |before| places[before].0);
+    &text[start..places[number].0]
 }

@@ -46,7 +46,7 @@ fn value<T: Copy>(column: &Nullable<T>, at: usize) -> Option<T> {
 /// All definitions with their members, in the order of the tables.
 fn listed(kernel: &Kernel) -> String {
     let definitions = &kernel.definitions;
-    let text = |number: Option<i32>| number.map(|number| definitions.texts[number as usize].as_str());
+    let text = |number: Option<i32>| number.map(|number| definitions.texts.get(number as u32));
     let mut out = String::new();
     for (row, &key) in definitions.key.iter().enumerate() {
         let name = text(Some(definitions.name[row])).unwrap();

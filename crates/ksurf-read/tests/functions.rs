@@ -69,7 +69,7 @@ fn calls(kernel: &Kernel, caller: &str) -> Vec<(String, String, i32, bool, i32)>
             kernel.functions.name[function as usize] == caller
         })
         .map(|i| {
-            let file = sites.file[i].map_or(String::new(), |f| kernel.paths[f as usize].clone());
+            let file = sites.file[i].map_or(String::new(), |f| kernel.paths.get(f as u32).to_owned());
             let callee = kernel.functions.name[sites.callee[i] as usize].clone();
             (callee, file, sites.line[i].unwrap_or(0), sites.inline[i], sites.depth[i])
         })
@@ -103,7 +103,7 @@ fn check(extraction: &Extraction) {
     assert_eq!(kernel.functions.declared_inline[twice], Some(true));
     assert_eq!(kernel.functions.external[twice], Some(false));
     assert_eq!(kernel.functions.decl_line[twice], Some(line("kernel.h", "inline int twice")));
-    assert_eq!(kernel.paths[kernel.functions.decl_file[twice].unwrap() as usize], "kernel.h");
+    assert_eq!(kernel.paths.get(kernel.functions.decl_file[twice].unwrap() as u32), "kernel.h");
     let copies = instances(kernel, twice);
     assert_eq!(copies.iter().map(|&i| kernel.instances.unit[i].unwrap()).collect::<Vec<_>>(), [0, 1]);
     for copy in copies {
@@ -219,7 +219,7 @@ fn a_module_beside_its_kernel() {
     assert_eq!(kernel.images.name, ["vmlinux", "my_module"]);
     let entry = instances(kernel, only(kernel, "my_init"))[0];
     assert_eq!(kernel.images.name[kernel.instances.image[entry] as usize], "my_module");
-    let section = kernel.instances.section[entry].map(|s| kernel.sections[s as usize].as_str());
+    let section = kernel.instances.section[entry].map(|s| kernel.sections.get(s as u32));
     assert_eq!(section, Some(".init.text"));
     assert_eq!(kernel.instances.address[entry], Some(0));
     // A call from the module into vmlinux is a call of vmlinux's function, not of a second one.

@@ -207,14 +207,12 @@ fn dwarf_types(data: &[u8], cancelled: &AtomicBool) {
     let Some(sections) = Sections::of(&image) else { return };
     let known = Known::default();
     let Ok(types) = from_dwarf::read(&sections, &known, cancelled) else { return };
-    for definition in
-        types.definitions.list.iter().filter(|definition| definition.kind == definition::Kind::Struct)
-    {
-        let texts = &types.definitions.texts.strings;
-        let name = &texts[definition.name as usize];
+    let (all, texts) = (&types.definitions, &types.definitions.texts);
+    for (number, definition) in (0..).zip(&all.list).filter(|(_, d)| d.kind == definition::Kind::Struct) {
+        let name = texts.get(definition.name);
         sections.size_of(name);
-        for member in definition.members.iter().filter_map(|member| member.name).take(4) {
-            sections.member(name, &texts[member as usize]);
+        for member in all.members(number).filter_map(|member| member.name).take(4) {
+            sections.member(name, texts.get(member));
         }
     }
     sections.member("request", "owner.head.next");
@@ -275,11 +273,11 @@ fn read_btf(btf: &Btf<'_>) {
 fn read_types(btf: &Btf<'_>) {
     let Ok(types) = from_btf::read(btf) else { return };
     let definitions = &types.definitions;
-    let text = |number: u32| definitions.texts.strings[number as usize].as_str();
+    let text = |number: u32| definitions.texts.get(number);
     let is_text = |number: Option<u32>| assert!(number.is_none_or(|number| !text(number).is_empty()));
-    for definition in &definitions.list {
+    for (number, definition) in (0..).zip(&definitions.list) {
         [Some(definition.name), definition.type_text, definition.tags].into_iter().for_each(is_text);
-        for member in &definition.members {
+        for member in definitions.members(number) {
             assert!(member.depth <= 32);
             [member.name, member.type_text, member.tags].into_iter().for_each(is_text);
             if let Some(name) = member.name {

@@ -29,9 +29,9 @@ pub struct Kernel {
     pub exports: Exports,
     pub btf_ids: BtfIds,
     /// Source paths that other columns number.
-    pub paths: Vec<String>,
+    pub paths: Numbered,
     /// Section names that other columns number.
-    pub sections: Vec<String>,
+    pub sections: Numbered,
 }
 
 #[derive(Debug, Default)]
@@ -118,7 +118,7 @@ pub fn join_on(mut images: Vec<ImageRows>, base: Option<&Btf<'_>>) -> (Kernel, V
     let image_sections: Vec<Vec<u32>> =
         images.iter().map(|i| i.sections.iter().map(|s| sections.add(s)).collect()).collect();
 
-    let (functions, function_numbers) = join_functions(&mut images, &image_paths, &paths.strings);
+    let (functions, function_numbers) = join_functions(&mut images, &image_paths, &paths);
     let (instances, instance_numbers, unit_starts) =
         join_instances(&images, &function_numbers, &image_sections);
     let mut kernel = Kernel { functions, instances, ..Kernel::default() };
@@ -140,8 +140,8 @@ pub fn join_on(mut images: Vec<ImageRows>, base: Option<&Btf<'_>>) -> (Kernel, V
         kernel.images.build_id.push(image.build_id);
         kernel.images.evidence.push(image.evidence.as_str());
     }
-    kernel.paths = paths.strings;
-    kernel.sections = sections.strings;
+    kernel.paths = paths;
+    kernel.sections = sections;
     (kernel, incomplete)
 }
 
@@ -164,7 +164,7 @@ struct Function {
 fn join_functions(
     images: &mut [ImageRows],
     image_paths: &[Vec<u32>],
-    paths: &[String],
+    paths: &Numbered,
 ) -> (Functions, Vec<Vec<u32>>) {
     let mut numbers: FxHashMap<Function, u32> = FxHashMap::default();
     let mut declared_inline: Vec<Option<bool>> = Vec::new();
@@ -206,7 +206,7 @@ fn join_functions(
         }
     }
     let mut order: Vec<(Function, u32)> = numbers.into_iter().collect();
-    let path = |file: Option<u32>| file.map(|f| paths[f as usize].as_str());
+    let path = |file: Option<u32>| file.map(|f| paths.get(f));
     order.sort_unstable_by(|(a, _), (b, _)| {
         (&a.name, path(a.decl_file), a.decl_line, &a.linkage_name, a.external, &a.prototype).cmp(&(
             &b.name,

@@ -5,6 +5,7 @@ use crate::btf::Btf;
 use crate::error::Result;
 use crate::extract::Unreadable;
 use crate::image::{ImageRows, TypeSource};
+use crate::numbered::Numbered;
 use crate::surface::definition::{self, Definition, Definitions, Kind, TypeRow, UseRow};
 use crate::surface::from_btf;
 use rayon::prelude::*;
@@ -52,7 +53,7 @@ impl<T: Default> Nullable<T> {
 /// The content behind the keys. Texts are numbers of `texts`.
 #[derive(Debug, Default)]
 pub struct DefinitionTables {
-    pub texts: Vec<String>,
+    pub texts: Numbered,
     pub key: Vec<u64>,
     pub kind: Vec<&'static str>,
     pub name: Vec<i32>,
@@ -80,10 +81,10 @@ pub struct Members {
 
 impl Members {
     /// The columns of all definitions' members, each half of them at the same time as the other.
-    fn of(order: &[u32], list: &[Definition], keys: &[u64]) -> Members {
-        let members = |&number: &u32| list[number as usize].members.iter();
+    fn of(order: &[u32], all: &Definitions) -> Members {
+        let members = |&number: &u32| all.members(number);
         let text = |number: Option<u32>| number.map(|n| n as i32);
-        let count = list.iter().map(|definition| definition.members.len()).sum();
+        let count = all.count_members();
         let (left, right) = rayon::join(
             || {
                 let mut out = Members::default();
@@ -94,7 +95,7 @@ impl Members {
                 out.type_text.reserve(count);
                 for number in order {
                     for (position, member) in members(number).enumerate() {
-                        out.definition.push(keys[*number as usize]);
+                        out.definition.push(all.keys[*number as usize]);
                         out.position.push(position as i32);
                         out.depth.push(member.depth.into());
                         out.name.push(text(member.name));
@@ -205,8 +206,9 @@ fn named(list: &[Definition], definition: u32) -> (Kind, u32) {
 }
 
 /// The numbers of definitions by name, kind and key.
-fn ordered(list: &[Definition], keys: &[u64], texts: &[String]) -> Vec<u32> {
-    let name = |number: u32| texts[list[number as usize].name as usize].as_str();
+fn ordered(all: &Definitions) -> Vec<u32> {
+    let Definitions { list, keys, texts, .. } = all;
+    let name = |number: u32| texts.get(list[number as usize].name);
     // Most names differ in their first eight bytes, which are compared as one number.
     let start = |number: u32| {
         let mut start = [0; 8];
@@ -222,18 +224,18 @@ fn ordered(list: &[Definition], keys: &[u64], texts: &[String]) -> Vec<u32> {
 }
 
 fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mut uses: Vec<(u32, UseRow)>) {
-    let Definitions { texts, list, keys, .. } = all;
-    let name = |definition: u32| texts.strings[list[definition as usize].name as usize].as_str();
+    let Definitions { texts, list, keys, .. } = &all;
+    let name = |definition: u32| texts.get(list[definition as usize].name);
     let kind = |definition: u32| list[definition as usize].kind;
     let key = |definition: u32| keys[definition as usize];
     let text = |number: Option<u32>| number.map(|n| n as i32);
-    let order = ordered(&list, &keys, &texts.strings);
+    let order = ordered(&all);
     // Where each definition stands in that order, and which name and kind it is of, as a number that grows.
     let mut places = vec![(0u32, 0u32); list.len()];
     let mut several: Vec<bool> = Vec::new();
     for (place, &number) in order.iter().enumerate() {
         let before = place.checked_sub(1).map(|before| order[before]);
-        match before.is_some_and(|before| named(&list, before) == named(&list, number)) {
+        match before.is_some_and(|before| named(list, before) == named(list, number)) {
             true => several.last_mut().into_iter().for_each(|several| *several = true),
             false => several.push(false),
         }
@@ -276,8 +278,6 @@ fn fill(kernel: &mut Kernel, all: Definitions, mut rows: Vec<(u32, TypeRow)>, mu
         out.type_text.push(text(definition.type_text));
         out.tags.push(text(definition.tags));
     }
-    out.members = Members::of(&order, &list, &keys);
-    out.texts = texts.strings;
-    // giving the memory back takes as long as filling a column
-    rayon::spawn(move || drop(list));
+    out.members = Members::of(&order, &all);
+    out.texts = all.texts;
 }

@@ -5,7 +5,9 @@
 //! wording does. The same content has the same key on every kernel.
 
 use crate::numbered::Numbered;
-use rustc_hash::FxHashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::HashTable;
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What is defined.
@@ -51,14 +53,88 @@ pub struct Member {
     pub byte_size: Option<u64>,
     /// Width of a bit field; `None` for any other member.
     pub bit_size: Option<u32>,
-    /// Value of an enumerator, as two's complement.
+    /// Value of an enumerator, as two's complement; `None` of what has an offset.
     pub value: Option<i64>,
     /// BTF tags of the member or its type, in alphabetical order with spaces between: `rcu`, `user`.
     pub tags: Option<u32>,
 }
 
-/// A definition. Texts are numbers in [`Definitions::texts`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A [`Member`] in less than half of the bytes, as a kernel has a quarter of a million.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    /// The offset or the value.
+    number: u64,
+    byte_size: u64,
+    name: u32,
+    type_text: u32,
+    tags: u32,
+    bit_size: u32,
+    depth: u8,
+    /// Which of the others are there: `NAME` and so on.
+    there: u8,
+}
+
+const NAME: u8 = 1;
+const TYPE_TEXT: u8 = 2;
+const BIT_OFFSET: u8 = 4;
+const BYTE_SIZE: u8 = 8;
+const BIT_SIZE: u8 = 16;
+const VALUE: u8 = 32;
+const TAGS: u8 = 64;
+
+impl Packed {
+    fn new(member: &Member) -> Packed {
+        let Member { depth, name, type_text, bit_offset, byte_size, bit_size, value, tags } = *member;
+        let bit = |is_there: bool, bit: u8| if is_there { bit } else { 0 };
+        Packed {
+            number: value.map(|value| value as u64).or(bit_offset).unwrap_or(0),
+            byte_size: byte_size.unwrap_or(0),
+            name: name.unwrap_or(0),
+            type_text: type_text.unwrap_or(0),
+            tags: tags.unwrap_or(0),
+            bit_size: bit_size.unwrap_or(0),
+            depth,
+            there: bit(name.is_some(), NAME)
+                | bit(type_text.is_some(), TYPE_TEXT)
+                | bit(bit_offset.is_some() && value.is_none(), BIT_OFFSET)
+                | bit(byte_size.is_some(), BYTE_SIZE)
+                | bit(bit_size.is_some(), BIT_SIZE)
+                | bit(value.is_some(), VALUE)
+                | bit(tags.is_some(), TAGS),
+        }
+    }
+
+    fn member(&self) -> Member {
+        let is = |bit: u8| self.there & bit != 0;
+        Member {
+            depth: self.depth,
+            name: is(NAME).then_some(self.name),
+            type_text: is(TYPE_TEXT).then_some(self.type_text),
+            bit_offset: is(BIT_OFFSET).then_some(self.number),
+            byte_size: is(BYTE_SIZE).then_some(self.byte_size),
+            bit_size: is(BIT_SIZE).then_some(self.bit_size),
+            value: is(VALUE).then_some(self.number as i64),
+            tags: is(TAGS).then_some(self.tags),
+        }
+    }
+
+    /// The same, where texts have other numbers.
+    fn moved(self, texts: &[u32]) -> Packed {
+        let moved = |number: u32, bit: u8| match self.there & bit {
+            0 => 0,
+            _ => texts[number as usize],
+        };
+        Packed {
+            name: moved(self.name, NAME),
+            type_text: moved(self.type_text, TYPE_TEXT),
+            tags: moved(self.tags, TAGS),
+            ..self
+        }
+    }
+}
+
+/// A definition, whose members are told by [`Definitions::members`]. Texts are numbers in [`Definitions::texts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Definition {
     pub kind: Kind,
     pub name: u32,
@@ -70,7 +146,6 @@ pub struct Definition {
     pub type_text: Option<u32>,
     /// BTF declaration tags, in alphabetical order with spaces between: `bpf_kfunc`.
     pub tags: Option<u32>,
-    pub members: Vec<Member>,
 }
 
 /// Definitions without repetition.
@@ -80,71 +155,93 @@ pub struct Definitions {
     pub list: Vec<Definition>,
     /// Of each definition.
     pub keys: Vec<u64>,
-    by_key: FxHashMap<u64, u32>,
+    /// Those of all definitions, in their order.
+    members: Vec<Packed>,
+    /// Of each definition, where its members end.
+    ends: Vec<usize>,
+    by_key: HashTable<u32>,
     scratch: Vec<[u8; 8]>,
 }
 
 impl Definitions {
     /// Adds a definition, unless it is there, and returns its number in [`Definitions::list`].
-    pub fn add(&mut self, definition: Definition) -> u32 {
-        let key = self.key(&definition);
-        let next = self.list.len() as u32;
-        let number = *self.by_key.entry(key).or_insert(next);
-        if number == next {
-            self.list.push(definition);
-            self.keys.push(key);
-        }
-        number
+    pub fn add(&mut self, definition: Definition, members: &[Member]) -> u32 {
+        let key = self.key(&definition, members);
+        self.add_keyed(key, definition, members.iter().map(Packed::new))
     }
 
-    /// Makes room for so many more.
-    pub fn reserve(&mut self, count: usize) {
+    fn add_keyed(&mut self, key: u64, new: Definition, members: impl Iterator<Item = Packed>) -> u32 {
+        let keys = &mut self.keys;
+        let is_it = |&number: &u32| keys[number as usize] == key;
+        match self.by_key.entry(key, is_it, |&number| keys[number as usize]) {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => {
+                let number = keys.len() as u32;
+                place.insert(number);
+                keys.push(key);
+                self.list.push(new);
+                self.members.extend(members);
+                self.ends.push(self.members.len());
+                number
+            }
+        }
+    }
+
+    /// Makes room for so many more, with so many members together.
+    pub fn reserve(&mut self, count: usize, members: usize) {
         self.list.reserve(count);
         self.keys.reserve(count);
-        self.by_key.reserve(count);
+        self.ends.reserve(count);
+        self.members.reserve(members);
+        let keys = &self.keys;
+        self.by_key.reserve(count, |&number| keys[number as usize]);
     }
 
     /// The number of the definition that has a key.
     pub fn number(&self, key: u64) -> Option<u32> {
-        self.by_key.get(&key).copied()
+        self.by_key.find(key, |&number| self.keys[number as usize] == key).copied()
+    }
+
+    /// The members, parameters or enumerators of a definition.
+    pub fn members(&self, number: u32) -> impl ExactSizeIterator<Item = Member> + '_ {
+        self.members[self.places(number)].iter().map(Packed::member)
+    }
+
+    /// How many members all definitions have.
+    pub fn count_members(&self) -> usize {
+        self.members.len()
+    }
+
+    fn places(&self, number: u32) -> Range<usize> {
+        let number = number as usize;
+        number.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[number]
     }
 
     /// Takes over all of another's, and returns the numbers that they have here.
     pub fn merge(&mut self, other: Definitions) -> Vec<u32> {
-        if self.list.is_empty() && self.texts.strings.is_empty() {
+        if self.list.is_empty() && self.texts.is_empty() {
             *self = other;
             return (0..self.list.len() as u32).collect();
         }
-        let texts = self.texts.merge(other.texts);
-        let moved = |text: &mut Option<u32>| {
-            if let Some(number) = text {
-                *number = texts[*number as usize];
-            }
+        let texts = self.texts.merge(&other.texts);
+        let moved = |text: Option<u32>| text.map(|number| texts[number as usize]);
+        let definitions = (0..).zip(&other.list).zip(&other.keys);
+        let add = |((number, definition), &key): ((u32, &Definition), &u64)| {
+            let definition = Definition {
+                name: texts[definition.name as usize],
+                type_text: moved(definition.type_text),
+                tags: moved(definition.tags),
+                ..*definition
+            };
+            let members = other.members[other.places(number)].iter();
+            self.add_keyed(key, definition, members.map(|member| member.moved(&texts)))
         };
-        let mut numbers = Vec::with_capacity(other.list.len());
-        for (mut definition, key) in other.list.into_iter().zip(other.keys) {
-            let next = self.list.len() as u32;
-            let number = *self.by_key.entry(key).or_insert(next);
-            if number == next {
-                definition.name = texts[definition.name as usize];
-                moved(&mut definition.type_text);
-                moved(&mut definition.tags);
-                for member in &mut definition.members {
-                    moved(&mut member.name);
-                    moved(&mut member.type_text);
-                    moved(&mut member.tags);
-                }
-                self.list.push(definition);
-                self.keys.push(key);
-            }
-            numbers.push(number);
-        }
-        numbers
+        definitions.map(add).collect()
     }
 
     /// XXH3 of the content: eight words for the whole and for each member, the first of which says what is there
     /// in the others. Texts are in it as their own hashes.
-    fn key(&mut self, definition: &Definition) -> u64 {
+    fn key(&mut self, definition: &Definition, members: &[Member]) -> u64 {
         let out = &mut self.scratch;
         out.clear();
         let texts = &self.texts;
@@ -166,7 +263,7 @@ impl Definitions {
                 None,
             ],
         );
-        for member in &definition.members {
+        for member in members {
             words(
                 member.depth.into(),
                 [

@@ -25,33 +25,22 @@ const TEXT_FACTOR: usize = 32;
 /// only declared. What cannot be decoded is missing; [`Types::incomplete`] says why.
 pub fn read(btf: &Btf<'_>) -> Result<Types> {
     let whole = Whole::new(btf);
-    // Functions are half of the work.
-    let part = |of_functions: bool| {
-        let ids: Vec<u32> = btf.ids_of(|kind| (kind == BTF_KIND_FUNC) == of_functions).collect();
-        Reader::new(&whole).read(&ids)
-    };
-    let (mut types, functions) = rayon::join(|| part(false), || part(true));
-    let mut out = std::mem::take(&mut types.out);
-    let numbers = out.definitions.merge(functions.out.definitions);
-    let renumbered = functions.out.rows.iter().map(|row| numbers[row.definition as usize]);
-    out.rows.extend(renumbered.map(|definition| TypeRow { definition, btf: true }));
-    let by_functions = functions.uses.iter().map(|&(user, mentioned)| (numbers[user as usize], mentioned));
-    for (user, mentioned) in types.uses.iter().copied().chain(by_functions) {
-        match types.ambiguous.get(&mentioned) {
+    let Part { mut out, ambiguous, uses, skipped, reason } = Reader::new(&whole).read();
+    for (user, mentioned) in uses {
+        match ambiguous.get(&mentioned) {
             Some(&definition) if definition != user => out.uses.push(UseRow { definition, user }),
             _ => {}
         }
     }
     let unknown = btf.incomplete().map(|error| format!("{error}, and what follows is missing"));
-    let skipped = types.skipped + functions.skipped;
-    out.incomplete = unknown.or(types.reason).or(functions.reason).map(|reason| match skipped {
+    out.incomplete = unknown.or(reason).map(|reason| match skipped {
         0 => reason,
         count => format!("{reason} ({count} types are missing)"),
     });
     Ok(out)
 }
 
-/// What all parts of the reading share.
+/// What is known before the reading.
 struct Whole<'b> {
     btf: &'b Btf<'b>,
     pointer_size: Option<u64>,
@@ -126,6 +115,8 @@ struct Reader<'w, 'b> {
     /// The mentions of what is being read.
     mentioned: Vec<u32>,
     text: String,
+    /// The members of what is being read.
+    rows: Vec<Member>,
     /// How many rows, and bytes of text, there may still be.
     rows_left: usize,
     text_left: usize,
@@ -135,7 +126,7 @@ struct Reader<'w, 'b> {
     reason: Option<String>,
 }
 
-/// What a part of the reading found.
+/// What the reading found.
 struct Part {
     out: Types,
     /// The definitions of ambiguous types.
@@ -160,6 +151,7 @@ impl<'w, 'b> Reader<'w, 'b> {
             mentions: Vec::new(),
             mentioned: Vec::new(),
             text: String::new(),
+            rows: Vec::new(),
             // a row has at least eight bytes of its own
             rows_left: MEMBER_LIMIT + btf.byte_len(),
             text_left: (1 << 20) + btf.byte_len().saturating_mul(TEXT_FACTOR),
@@ -170,17 +162,11 @@ impl<'w, 'b> Reader<'w, 'b> {
         }
     }
 
-    /// Reads the types of some ids.
-    fn read(mut self, ids: &[u32]) -> Part {
-        self.out.definitions.texts.reserve(ids.len());
-        self.names.reserve(ids.len());
-        // of other types, most are made for what mentions them
-        let is_function =
-            |&id: &u32| matches!(self.btf.get(id), Ok(Type { kind: btf::Kind::Func { .. }, .. }));
-        if ids.first().is_some_and(is_function) {
-            self.out.definitions.reserve(ids.len());
-        }
-        for &id in ids {
+    /// Reads all types, functions last.
+    fn read(mut self) -> Part {
+        let functions = self.btf.ids_of(|kind| kind == BTF_KIND_FUNC);
+        let others = self.btf.ids_of(|kind| kind != BTF_KIND_FUNC);
+        for id in others.chain(functions) {
             let outcome = self.btf.get(id).and_then(|found| self.definition(id, &found));
             match outcome {
                 Ok(()) => {}
@@ -209,7 +195,14 @@ impl<'w, 'b> Reader<'w, 'b> {
             return Ok(());
         }
         self.mentioned.clear();
-        let mut members = Vec::new();
+        let mut members = std::mem::take(&mut self.rows);
+        members.clear();
+        let outcome = self.definition_of(id, found, &mut members);
+        self.rows = members;
+        outcome
+    }
+
+    fn definition_of(&mut self, id: u32, found: &Type<'b>, members: &mut Vec<Member>) -> Result<()> {
         let (mut byte_size, mut signed, mut type_text) = (None, None, None);
         let kind = match found.kind {
             btf::Kind::Struct { .. } => Kind::Struct,
@@ -233,7 +226,7 @@ impl<'w, 'b> Reader<'w, 'b> {
                 None
             }
             btf::Kind::Func { prototype, .. } => {
-                type_text = self.function(id, prototype, &mut members)?;
+                type_text = self.function(id, prototype, members)?;
                 None
             }
             _ => Some(id),
@@ -243,13 +236,12 @@ impl<'w, 'b> Reader<'w, 'b> {
                 btf::Kind::Struct { byte_size: size, members: list }
                 | btf::Kind::Union { byte_size: size, members: list } => {
                     byte_size = Some(size.into());
-                    self.members(content, list, 0, 0, &mut members)?;
+                    self.members(content, list, 0, 0, members)?;
                 }
                 btf::Kind::Enum { byte_size: size, signed: with_sign, values } => {
                     (byte_size, signed) = (Some(size.into()), Some(with_sign));
-                    members.reserve_exact(values.len());
                     for value in values.iter() {
-                        self.row(&members)?;
+                        self.row(members)?;
                         let value = value?;
                         let (name, value) = (self.name(value.name)?, Some(value.value as i64));
                         members.push(Member { name, value, ..Member::default() });
@@ -260,8 +252,8 @@ impl<'w, 'b> Reader<'w, 'b> {
         }
         let tags = self.tagged(id, None, None)?;
         let Some(name) = self.name(found.name)? else { return Ok(()) };
-        let definition = Definition { kind, name, byte_size, signed, type_text, tags, members };
-        let number = self.out.definitions.add(definition);
+        let definition = Definition { kind, name, byte_size, signed, type_text, tags };
+        let number = self.out.definitions.add(definition, members);
         self.out.rows.push(TypeRow { definition: number, btf: true });
         if self.whole.ambiguous.contains(&id) {
             self.ambiguous.insert(id, number);
@@ -282,7 +274,6 @@ impl<'w, 'b> Reader<'w, 'b> {
         out: &mut Vec<Member>,
     ) -> Result<()> {
         let tagged = !self.whole.tags_of(id).is_empty();
-        out.reserve(list.len());
         for (number, member) in list.iter().enumerate() {
             self.row(out)?;
             let member = member?;
@@ -322,7 +313,6 @@ impl<'w, 'b> Reader<'w, 'b> {
             return Err(Error::corrupt("BTF type", id.into(), "a function without a prototype"));
         };
         let returned = self.facts(ret)?.text;
-        out.reserve_exact(params.len());
         let tagged = !self.whole.tags_of(id).is_empty();
         let last = params.len().saturating_sub(1);
         for (number, param) in params.iter().enumerate() {
@@ -493,7 +483,7 @@ impl<'w, 'b> Reader<'w, 'b> {
         if own.is_empty() {
             return Ok(others);
         }
-        let others = others.map(|number| self.out.definitions.texts.strings[number as usize].clone());
+        let others = others.map(|number| self.out.definitions.texts.get(number).to_owned());
         let words = others.iter().flat_map(|text| text.split(' ')).map(str::as_bytes);
         self.joined(own.into_iter().chain(words).collect())
     }

@@ -204,8 +204,8 @@ impl<'s, 'a> Reader<'s, 'a> {
                 self.members(content, 0, 0, &mut members)?;
             }
         }
-        let definition = Definition { kind, name, byte_size, signed, type_text, tags: None, members };
-        Ok(Some(self.out.add(definition)))
+        let definition = Definition { kind, name, byte_size, signed, type_text, tags: None };
+        Ok(Some(self.out.add(definition, &members)))
     }
 
     /// The members of a struct or union and, after each that is or has an anonymous one, those of that.

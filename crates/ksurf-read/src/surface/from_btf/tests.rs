@@ -5,17 +5,18 @@ use crate::kernel;
 
 /// Definitions as a person would write them: `struct s 16: +0 a: int`.
 fn shown(types: &Types) -> Vec<String> {
-    types.definitions.list.iter().map(|definition| show(types, definition)).collect()
+    (0..types.definitions.list.len() as u32).map(|number| show(types, number)).collect()
 }
 
-fn show(types: &Types, definition: &Definition) -> String {
-    let text = |number: u32| types.definitions.texts.strings[number as usize].as_str();
+fn show(types: &Types, number: u32) -> String {
+    let text = |number: u32| types.definitions.texts.get(number);
+    let definition = &types.definitions.list[number as usize];
     let mut out = format!("{} {}", definition.kind.as_str(), text(definition.name));
     definition.byte_size.into_iter().for_each(|size| out += &format!(" {size}"));
     definition.signed.into_iter().for_each(|signed| out += if signed { " signed" } else { " unsigned" });
     definition.type_text.into_iter().for_each(|number| out += &format!(" = {}", text(number)));
     definition.tags.into_iter().for_each(|number| out += &format!(" [{}]", text(number)));
-    for member in &definition.members {
+    for member in types.definitions.members(number) {
         out += &format!("\n{}", "  ".repeat(1 + usize::from(member.depth)));
         member.bit_offset.into_iter().for_each(|offset| out += &format!("@{offset} "));
         out += member.name.map_or("-", text);
@@ -31,7 +32,7 @@ fn show(types: &Types, definition: &Definition) -> String {
 /// Who is mentioned, by its size, and by whom.
 fn uses(types: &Types) -> Vec<(Option<u64>, &str)> {
     let definition = |number: u32| &types.definitions.list[number as usize];
-    let name = |number: u32| types.definitions.texts.strings[definition(number).name as usize].as_str();
+    let name = |number: u32| types.definitions.texts.get(definition(number).name);
     types.uses.iter().map(|used| (definition(used.definition).byte_size, name(used.user))).collect()
 }
 
@@ -260,7 +261,7 @@ fn images_are_joined_on_the_base_that_each_has() {
     });
     let (kernel, incomplete) = kernel::join(images.into());
     assert!(incomplete.is_empty(), "{incomplete:?}");
-    let text = |number: i32| kernel.definitions.texts[number as usize].as_str();
+    let text = |number: i32| kernel.definitions.texts.get(number as u32);
     let types: Vec<_> = (0..kernel.types.name.len())
         .map(|row| (text(kernel.types.name[row]), kernel.types.image[row]))
         .collect();
@@ -331,7 +332,7 @@ fn texts_without_end() {
         e.add(&format!("s{number}"), BTF_KIND_STRUCT, 1, 4, &[a, constant, 0]);
     }
     let types = of(&e);
-    let size: usize = types.definitions.texts.strings.iter().map(String::len).sum();
+    let size: usize = types.definitions.texts.iter().map(str::len).sum();
     assert!(size < 8 << 20, "{size}");
     assert!(types.incomplete.is_some());
 }
