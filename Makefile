@@ -99,9 +99,10 @@ test-python: $(STAMPS)/dev $(STAMPS)/core
 bench: $(STAMPS)/core ## Measure against the peers: pahole and xz (BENCH=--full for the full amd64 kernel)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-truth: $(STAMPS)/dev $(STAMPS)/core ## Boot real kernels under qemu and record what they say of themselves
+truth: $(STAMPS)/dev $(STAMPS)/core ## Record what real kernels say of themselves: booted under qemu, and by their source
 	@$(BIN)/python scripts/truth boot $(TRUTH)
 	@$(BIN)/python scripts/truth syscalls $(TRUTH)
+	@$(BIN)/python scripts/truth bpf $(TRUTH)
 
 clean: ## Remove what was built; the environment and the demo's kernels stay
 	rm -rf target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis $(STAMPS)/core

@@ -35,6 +35,21 @@ def test_differences_on_a_terminal(dataset: Path, capsys: pytest.CaptureFixture[
     assert "struct" not in text
 
 
+def test_of_several_kernels_those_alike_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version, arch in (("6.1.5", "amd64"), ("6.12.1", "amd64"), ("6.12.1", "arm64"), ("7.1.1", "arm64")):
+        offering_kernel().write(tmp_path / "dataset", kernel(version, arch=arch))
+    for old, new, archs in (
+        ("6.1", "6.12", ("amd64", "amd64")),
+        ("6.12", "7.1", ("arm64", "arm64")),
+        ("6.1", "7.1", ("amd64", "arm64")),
+        ("amd64", "arm64", ("amd64", "arm64")),
+    ):
+        document = json.loads(printed(capsys, "diff", old, new, "--kind", "config", "--format", "json"))
+        assert (document["old"]["arch"], document["new"]["arch"]) == archs
+
+
 def test_long_lists_are_cut_unless_all_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,3 +146,4 @@ def test_a_search_without_an_end(dataset: Path, capsys: pytest.CaptureFixture[st
     assert "more; --limit" in text
     assert len(printed(capsys, "search", "e", "--limit", "0").splitlines()) > 4
     assert run(["search", "nothing_has_this"]) == 1
+    assert run(["search", ""]) == 2

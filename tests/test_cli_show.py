@@ -116,6 +116,29 @@ def test_near_names_are_suggested(
     assert near in said.split("near names: ")[1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        ("union", "kvm", "there is a struct kvm"),
+        ("struct", "pid_t", "there is a typedef pid_t"),
+        ("function", "pid_type", "there is an enum pid_type"),
+        ("field", "kvm.mmu_lock", "a field is named by its struct and its path"),
+    ],
+)
+def test_what_is_asked_for_as_another_kind(
+    dataset: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, hint: str
+) -> None:
+    for command in ("show", "history"):
+        assert run([command, kind, name]) == 1
+        assert f"hint: {hint}" in capsys.readouterr().err
+
+
+def test_without_a_kind_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["show"])
+    said = capsys.readouterr()
+    assert "\n  tracepoint  " in said.out + said.err
+
+
 def test_an_example_for_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in KINDS:
         assert run(["show", kind, "--help"]) == 0

@@ -10,7 +10,7 @@ import pytest
 
 from bpf_truth import KERNELS, TrueHook, read_hooks
 from ksurf.dataset import lookup
-from ksurf.dataset.rows import Definition
+from ksurf.dataset.rows import BtfId, Definition
 from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION, Hook, hooks
 from real_kernels import Pulled, RealKernels
 
@@ -121,6 +121,7 @@ class Found(NamedTuple):
     version: str
     truth: dict[str, TrueHook]
     hooks: dict[str, Hook]
+    ids: tuple[BtfId, ...]
     kernel: Pulled
 
 
@@ -132,7 +133,7 @@ def found(request: pytest.FixtureRequest, real_kernels: RealKernels) -> Found:
     (one,) = rows.types
     assert (one.image, one.evidence) == ("vmlinux", "btf")
     (ids,) = lookup.btf_ids([pulled], sets={BPF_HOOKS, BPF_HOOKS_DISABLED})
-    return Found(version, true_hooks(version, arch), hooks(one.definition, ids), pulled)
+    return Found(version, true_hooks(version, arch), hooks(one.definition, ids), ids, pulled)
 
 
 def prototype(hook: TrueHook) -> str:
@@ -155,6 +156,13 @@ def test_the_list_has_what_a_person_read_in_the_source(version: str, arch: str) 
 def test_hooks_are_those_of_the_source(found: Found) -> None:
     ours = {name: hook.prototype for name, hook in found.hooks.items()}
     assert ours == {name: prototype(hook) for name, hook in found.truth.items()}
+
+
+@pytest.mark.network
+def test_the_set_of_hooks_lists_each_of_the_source_once(found: Found) -> None:
+    rows = [row for row in found.ids if row.set == BPF_HOOKS]
+    assert sorted(row.name for row in rows) == sorted(f"bpf_lsm_{name}" for name in found.truth)
+    assert {(row.image, row.kind, row.flags) for row in rows} == {("vmlinux", "func", None)}
 
 
 @pytest.mark.network

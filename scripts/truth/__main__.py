@@ -16,7 +16,7 @@ from built import built
 from capture import counts, write_capture
 from initramfs import initramfs
 from ksurf.acquire.debian import Offer
-from ksurf.cli import print_error
+from ksurf.cli import print_error, run
 from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import KsurfError, NotOnMirrorError
 from ksurf.paths import default_dataset
@@ -100,12 +100,14 @@ def syscalls_command(selectors: tuple[str, ...], folder: Path) -> None:
 def bpf_command(selectors: tuple[str, ...], dataset: Path, folder: Path) -> None:
     """Write the LSM hooks, kfuncs and struct_ops that the source of each SELECTOR's newest kernel has.
 
-    The kernel must be in the dataset: its configuration and its units say what of the source was compiled.
-    Without a selector, those of the usual kernels are written.
+    The kernel is pulled into the dataset: its configuration and its units say what of the source was
+    compiled. Without a selector, those of the usual kernels are written.
     """
     archive = Archive(TerminalReporter())
     for offer in [archive.newest(selector) for selector in selectors or KERNELS]:
         kernel = offer.kernel
+        if run(["pull", kernel.id, "--dataset", str(dataset)]):
+            raise KsurfError(f"{kernel.id} is not in {dataset}, and cannot be pulled")
         config, units = built(dataset, kernel.id)
         package = _source_package(archive, offer)
         sources = wanted_bpf_sources(source_files(archive.fetch(package)))

@@ -94,6 +94,9 @@ def _explain(error: Exception) -> int:
         case KsurfError():
             print_error(error.message, error.hint)
             return error.exit_status
+        case click.UsageError() if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+            click.echo(error.format_message(), err=True)  # nothing was asked: click 8.2 and later raise that
+            return error.exit_code
         case click.UsageError():
             command = error.ctx.command_path if error.ctx else "ksurf"
             print_error(error.format_message().rstrip("."), f"{command} --help lists what there is")

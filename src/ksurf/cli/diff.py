@@ -47,20 +47,21 @@ Examples:
 )
 @dataset_option
 def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: bool, dataset: Path) -> None:
-    """Compare two kernels: what was added, removed and changed, of each kind of symbol.
+    """Show what was added, removed and changed between two kernels.
 
     What can be attached to on one of them only takes longer, and comes with --kind attachability.
 
-    A and B are selectors, of which each means the newest kernel of the dataset that it matches.
+    A and B are selectors, of which each means the newest kernel of the dataset that it matches. Where there
+    is a choice, kernels of one distribution, architecture and flavor are taken.
     """
-    from ksurf.cli.choose import baseline_of, manifests
+    from ksurf.cli.choose import manifests, two_of
     from ksurf.dataset.store import Store
     from ksurf.report.diff import diff_json, diff_markdown, diff_text
     from ksurf.report.everything import DIFF_KINDS, differences
 
     store = Store(dataset)
     kernels = [m.kernel for m in manifests(store, ())]
-    before, after = (baseline_of(kernels, selector) for selector in (old, new))
+    before, after = two_of(kernels, old, new)
     places = [(kernel, store.directory(kernel.id)) for kernel in (before, after)]
     # What is made lives until the end, which is near: looking for garbage in it takes a third of the time.
     gc.disable()

@@ -36,10 +36,11 @@ Examples:
 @on_option
 @dataset_option
 def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, ...], dataset: Path) -> int:
-    """Show how a symbol changed from version to version, on each architecture and flavor.
+    """Show how a symbol changed from version to version.
 
-    KIND is function, struct, union, enum, typedef, field, tracepoint, syscall, lsm, kfunc, export or config.
-    The exit status is 1 if one of the names exists on none of the kernels; near names are suggested.
+    There is a list for each distribution, architecture and flavor, one line per change. KIND is function,
+    struct, union, enum, typedef, field, tracepoint, syscall, lsm, kfunc, export or config. The exit status is
+    1 if one of the names exists on none of the kernels; near names are suggested.
     """
     from ksurf.cli.choose import manifests
     from ksurf.cli.suggest import suggest
@@ -75,4 +76,4 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
         click.echo("\n".join(history_text(kind, name, series) for name, series in present.items()), nl=False)
     title = KINDS[kind].title if kind in KINDS else kind
     missing = [name for name in names if name not in present]
-    return suggest(title, missing, len(places), lambda name: names_of(kind, places, name))
+    return suggest(kind, title, missing, places, lambda name: names_of(kind, places, name))

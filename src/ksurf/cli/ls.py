@@ -60,9 +60,10 @@ Examples:
 )
 @dataset_option
 def command(form: str, unreadable: bool, long: bool, dataset: Path) -> int:
-    """List the kernels of the dataset, in version order, with what each holds.
+    """List the kernels of the dataset, in version order.
 
-    A kernel that this version of ksurf cannot use is named on standard error, and the exit status is 1.
+    Each line says what a kernel holds. A kernel that this version of ksurf cannot use is named on standard
+    error, and the exit status is 1.
     """
     from ksurf.cli import print_error
     from ksurf.dataset.store import Store

@@ -60,7 +60,9 @@ def command(
     unsigned: bool,
     dataset: Path,
 ) -> None:
-    """Fetch the newest kernel that each SELECTOR matches, check it, and read it into the dataset.
+    """Fetch kernels from Debian's archive into the dataset.
+
+    Of each SELECTOR the newest match is fetched, checked and read, and its configuration with it.
 
     A selector is words joined by "-": a version, a flavor, an architecture, as in debian:6.12-cloud-arm64.
     Where no flavor is named the default one is meant, and where no architecture is named, this machine's. An

@@ -17,9 +17,10 @@ __all__ = ["command"]
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @dataset_option
 def command(selectors: tuple[str, ...], yes: bool, dataset: Path) -> None:
-    """Remove kernels from the dataset; what was downloaded for them stays in the cache.
+    """Remove kernels from the dataset.
 
-    On a terminal the kernels are listed and a question is asked; elsewhere --yes is needed.
+    What was downloaded for them stays in the cache. On a terminal the kernels are listed and a question is
+    asked; elsewhere --yes is needed.
     """
     from ksurf.cli.choose import manifests
     from ksurf.dataset.store import Store

@@ -52,11 +52,13 @@ Examples:
 def command(
     text: str, kinds: tuple[str, ...], limit: int, form: str, selectors: tuple[str, ...], dataset: Path
 ) -> int:
-    """Find symbols whose name has TEXT in it, in whatever case, on any of the kernels.
+    """Find symbols of all kinds by a part of their name.
 
-    The name itself comes first, then names that begin with it, have it as a word, or have it anywhere. The
-    exit status is 1 if there is none.
+    TEXT may be in any case, and is no pattern. The name itself comes first, then names that begin with it,
+    have it as a word, or have it anywhere. The exit status is 1 if there is none.
     """
+    if not text.strip():
+        raise click.UsageError("TEXT is empty")
     from ksurf.cli import print_error
     from ksurf.cli.choose import manifests
     from ksurf.dataset.store import Store

@@ -80,9 +80,10 @@ def function(
     selectors: tuple[str, ...],
     dataset: Path,
 ) -> int:
-    """Show a function's status, instances, callers and symbols, and how it changed.
+    """Show what became of a function, and how it changed.
 
-    The exit status is 1 if one of the names exists on none of the kernels; near names are suggested.
+    That is its status, instances, callers and symbols, and what can be attached to each of these. The exit
+    status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
     from ksurf.cli.suggest import suggest
     from ksurf.dataset.lookup import attach_rows, function_names, functions_named
@@ -116,7 +117,7 @@ def function(
 
         click.echo("\n".join(function_text(r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return suggest("function", missing, len(places), lambda name: function_names(places))
+    return suggest("function", "function", missing, places, lambda name: function_names(places))
 
 
 def _symbol(
@@ -151,7 +152,7 @@ def _symbol(
 
         click.echo("\n".join(symbol_text(kind, r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return suggest(kind.title, missing, len(places), lambda name: names_of(kind_name, places, name))
+    return suggest(kind_name, kind.title, missing, places, lambda name: names_of(kind_name, places, name))
 
 
 def _kernels(
@@ -175,16 +176,17 @@ _KINDS = {
     "typedef": ("gfn_t", "Show what a typedef stands for, and how that changed."),
     "tracepoint": (
         "sched:sched_switch",
-        "Show a trace event or a bare tracepoint: its fields, its format, what programs are called with.",
+        "Show a trace event or a bare tracepoint. An event has fields and a format, both say what raw "
+        "programs are called with.",
     ),
-    "syscall": ("openat2", "Show a system call's number and entry in each of the kernel's tables."),
-    "lsm": ("file_open", "Show an LSM hook's prototype, and whether BPF programs may attach to it."),
+    "syscall": ("openat2", "Show a system call: its number and entry in each table."),
+    "lsm": ("file_open", "Show an LSM hook: its prototype, and if it is open to BPF."),
     "kfunc": ("bpf_task_acquire", "Show a kfunc's prototype, flags and program types."),
-    "export": ("kvm_vcpu_kick", "Show an exported symbol: for which licenses, in which namespace."),
+    "export": ("kvm_vcpu_kick", "Show an exported symbol: its license, namespace and checksum."),
     "config": ("CONFIG_BPF_LSM", "Show an option of the kernel's configuration."),
     "field": (
         "kvm::mmu_lock",
-        "Show a field of a struct by its path, through anonymous and other structs by value.",
+        "Show a field of a struct by its path. Nested ones too: STRUCT::FIELD.FIELD.",
     ),
 }
 """Beside functions: an example, and what is shown."""

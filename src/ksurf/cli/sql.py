@@ -38,7 +38,9 @@ Examples:
 @on_option
 @dataset_option
 def command(statement: str, form: str, selectors: tuple[str, ...], dataset: Path) -> None:
-    """Run a SQL statement (DuckDB's dialect) over all kernels; - reads it from standard input.
+    """Run a SQL statement (DuckDB's dialect) over all kernels.
+
+    The statement - is read from standard input.
 
     There is a view for each table of docs/tables, with the kernel's id in its first column and names in place
     of numbers: kernels, functions, instances, call_sites, symbols, types, tracepoints, syscalls and more.

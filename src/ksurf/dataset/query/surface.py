@@ -74,7 +74,7 @@ SURFACE_DEFINITIONS = {
         SELECT kernel, enum, name, value FROM enumerators
         WHERE image = 'vmlinux'
             AND enum IN ('bpf_func_id', 'bpf_prog_type', 'bpf_map_type', 'bpf_attach_type')""",
-    # A kernel without a set has null: it does not tell by one (5.10).
+    # A kernel without a set has null: it does not tell by one.
     "lsm_hooks": """
         WITH kernels_with_sets AS (
             SELECT kernel, bool_or(set = 'bpf_lsm_hooks') AS tells_bpf,
