@@ -104,6 +104,8 @@ def test_a_field_in_another_struct(dataset: Path, capsys: pytest.CaptureFixture[
         ("config", "CONFIG_BFP", "CONFIG_BPF"),
         ("kfunc", "bpf_task_aquire", "bpf_task_acquire"),
         ("field", "kvm::mmu_lok", "kvm::mmu_lock"),
+        ("field", "kvmm::mmu_lock", "kvm::mmu_lock"),
+        ("field", "list_hea::zzzzzzzz", "list_head"),
         ("enum", "pid_typ", "pid_type"),
     ],
 )

@@ -45,7 +45,7 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
     from ksurf.cli.choose import manifests
     from ksurf.cli.suggest import suggest
     from ksurf.dataset.store import Store
-    from ksurf.report.find import names_of, statuses_of
+    from ksurf.report.find import statuses_of
     from ksurf.report.history import histories, history_json, history_text
     from ksurf.report.kinds import KINDS, comparison
 
@@ -76,4 +76,4 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
         click.echo("\n".join(history_text(kind, name, series) for name, series in present.items()), nl=False)
     title = KINDS[kind].title if kind in KINDS else kind
     missing = [name for name in names if name not in present]
-    return suggest(kind, title, missing, places, lambda name: names_of(kind, places, name))
+    return suggest(kind, title, missing, places)

@@ -86,7 +86,7 @@ def function(
     status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
     from ksurf.cli.suggest import suggest
-    from ksurf.dataset.lookup import attach_rows, function_names, functions_named
+    from ksurf.dataset.lookup import attach_rows, functions_named
     from ksurf.report.function import report
     from ksurf.surface.function import judge
 
@@ -117,7 +117,7 @@ def function(
 
         click.echo("\n".join(function_text(r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return suggest("function", "function", missing, places, lambda name: function_names(places))
+    return suggest("function", "function", missing, places)
 
 
 def _symbol(
@@ -130,7 +130,7 @@ def _symbol(
     dataset: Path,
 ) -> int:
     from ksurf.cli.suggest import suggest
-    from ksurf.report.find import names_of, statuses_of
+    from ksurf.report.find import statuses_of
     from ksurf.report.kinds import KINDS, report
 
     kind = KINDS[kind_name]
@@ -152,7 +152,7 @@ def _symbol(
 
         click.echo("\n".join(symbol_text(kind, r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return suggest(kind_name, kind.title, missing, places, lambda name: names_of(kind_name, places, name))
+    return suggest(kind_name, kind.title, missing, places)
 
 
 def _kernels(

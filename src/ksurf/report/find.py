@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ksurf.dataset import lookup
 from ksurf.dataset.rows import Definition
 from ksurf.kernel import Kernel
+from ksurf.report.near import near
 from ksurf.surface.config import judge_option
 from ksurf.surface.export import judge_export
 from ksurf.surface.field import Types, by_name, judge_field, owner_and_path, types_on_the_way
@@ -19,7 +20,10 @@ from ksurf.surface.syscall import judge_syscall
 from ksurf.surface.tracepoint import judge_tracepoint, prototype_names
 from ksurf.surface.types import enumerators, fields, judge_type
 
-__all__ = ["Kernels", "names_of", "statuses_of"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Kernels", "near_names", "statuses_of"]
 
 Kernels = Sequence[tuple[Kernel, Path]]
 """Kernels, each with the directory of its tables."""
@@ -35,8 +39,12 @@ def statuses_of(kind: str, names: Sequence[str], kernels: Kernels) -> Found:
     return _FIND[kind](names, kernels) if kind in _FIND else _types(kind, names, kernels)
 
 
-def names_of(kind: str, kernels: Kernels, name: str) -> Collection[str]:
-    """The names of that kind which the kernels have, among which those near ``name`` are."""
+def near_names(kind: str, kernels: Kernels, name: str) -> list[str]:
+    """The names of that kind which the kernels have and which are near ``name``, the nearest first."""
+    return _near_fields(name, kernels) if kind == "field" else near(name, _names_of(kind, kernels))
+
+
+def _names_of(kind: str, kernels: Kernels) -> pa.StringArray | Iterable[str]:
     if kind in _TYPES:
         return lookup.type_names(kernels, kinds=(kind,))
     match kind:
@@ -52,10 +60,8 @@ def names_of(kind: str, kernels: Kernels, name: str) -> Collection[str]:
             return lookup.config_names(kernels)
         case "lsm":
             return {hook for held in _hooks(kernels) for hook in held}
-        case "kfunc":
-            return {row.name for rows in lookup.btf_ids(kernels) for row in rows if is_kfunc(row)}
         case _:
-            return _field_names(name, kernels)
+            return {row.name for rows in lookup.btf_ids(kernels) for row in rows if is_kfunc(row)}
 
 
 def _types(kind: str, names: Sequence[str], kernels: Kernels) -> Found:
@@ -162,17 +168,29 @@ def _fields(names: Sequence[str], kernels: Kernels) -> Found:
     }
 
 
-def _field_names(name: str, kernels: Kernels) -> set[str]:
-    """The fields of the struct that the name begins with; without such a struct, those of others."""
+def _near_fields(name: str, kernels: Kernels) -> list[str]:
+    """The fields of the struct that the name begins with; without such a struct, those of structs near it, or
+    these structs if none of them has such a field.
+    """
     parts = owner_and_path(name)
     if parts is None:
-        return set()
+        return []
     owner, path = parts
-    found = lookup.types_named([owner], kernels, kinds=_OWNERS)[owner]
-    own = {field for rows in found for row in rows.types for field in fields(row.definition)}
-    if own:
-        return {f"{owner}::{field}" for field in own}
-    return {f"{other}::{path}" for other in lookup.type_names(kernels, kinds=_OWNERS)}
+    if paths := _paths([owner], kernels)[owner]:
+        return [f"{owner}::{one}" for one in near(path, paths)]
+    owners = near(owner, lookup.type_names(kernels, kinds=_OWNERS))
+    of_each = _paths(owners, kernels)
+    found = [f"{other}::{one}" for other in owners for one in near(path, of_each[other], limit=1)]
+    return found or owners
+
+
+def _paths(owners: Sequence[str], kernels: Kernels) -> dict[str, set[str]]:
+    """The fields of each of these structs, on whichever kernel."""
+    found = lookup.types_named(owners, kernels, kinds=_OWNERS)
+    return {
+        owner: {field for rows in held for row in rows.types for field in fields(row.definition)}
+        for owner, held in found.items()
+    }
 
 
 _FIND: dict[str, Callable[[Sequence[str], Kernels], Found]] = {

@@ -9,11 +9,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ksurf.dataset.lookup.table import Directory, TableFile, in_parallel, names_of, rows_of, stored_columns
 from ksurf.dataset.rows import CallSite, Frame, Function, FunctionRows, Instance, Symbol
 from ksurf.kernel import Kernel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["function_names", "functions_named"]
 
@@ -30,7 +33,7 @@ def functions_named(
     return {name: [rows[index] for rows in found] for index, name in enumerate(names)}
 
 
-def function_names(kernels: Sequence[tuple[Kernel, Path]]) -> set[str]:
+def function_names(kernels: Sequence[tuple[Kernel, Path]]) -> pa.StringArray:
     """Every function name of the kernels."""
     return names_of(kernels, "functions", "name")
 

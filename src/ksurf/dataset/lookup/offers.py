@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ksurf.dataset.lookup.table import Directory, in_parallel, names_of, rows_of, stored_columns
 from ksurf.dataset.rows import BtfId, ConfigOption, Export, Syscall, Tracepoint, TracepointField
 from ksurf.kernel import Kernel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "btf_id_names",
@@ -96,22 +99,22 @@ def tracepoint_names(kernels: _Kernels) -> set[str]:
     return {name for names in in_parallel(read, kernels) for name in names}
 
 
-def syscall_names(kernels: _Kernels) -> set[str]:
+def syscall_names(kernels: _Kernels) -> pa.StringArray:
     """Every name of a system call."""
     return names_of(kernels, "syscalls", "name")
 
 
-def export_names(kernels: _Kernels) -> set[str]:
+def export_names(kernels: _Kernels) -> pa.StringArray:
     """Every name of an exported symbol."""
     return names_of(kernels, "exports", "name")
 
 
-def btf_id_names(kernels: _Kernels) -> set[str]:
+def btf_id_names(kernels: _Kernels) -> pa.StringArray:
     """Every name in a set of BTF ids."""
     return names_of(kernels, "btf_ids", "name")
 
 
-def config_names(kernels: _Kernels) -> set[str]:
+def config_names(kernels: _Kernels) -> pa.StringArray:
     """Every name of an option."""
     return names_of(kernels, "config", "name")
 

@@ -9,13 +9,25 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ksurf.dataset.schema import TABLES
 from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
-__all__ = ["Directory", "TableFile", "in_parallel", "names_of", "rows_of", "stored_columns", "values_of"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "Directory",
+    "TableFile",
+    "in_parallel",
+    "names_of",
+    "rows_of",
+    "stored_columns",
+    "unique",
+    "values_of",
+]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -29,13 +41,17 @@ def in_parallel(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
         return list(pool.map(work, items))
 
 
-def names_of(kernels: Sequence[tuple[Kernel, Path]], table: str, column: str) -> set[str]:
-    """Every value of a column of the kernels."""
-    columns = in_parallel(
-        lambda kernel: Directory(kernel[1]).table(table).read([column])[column].unique().to_pylist(),
-        kernels,
-    )
-    return {name for names in columns for name in names if name is not None}
+def names_of(kernels: Sequence[tuple[Kernel, Path]], table: str, column: str) -> pa.StringArray:
+    """Every value of a column of the kernels, once."""
+    return unique(in_parallel(lambda one: Directory(one[1]).table(table).read([column])[column], kernels))
+
+
+def unique(columns: Iterable[pa.ChunkedArray]) -> pa.StringArray:
+    """Every text of the columns, once: as Arrow has them, since Python's own take several times longer."""
+    import pyarrow as pa
+
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    return pa.chunked_array(chunks, pa.string()).unique().drop_null()
 
 
 def stored_columns(table: str) -> list[str]:

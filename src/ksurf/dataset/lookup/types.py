@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ksurf.dataset.lookup.table import (
     Directory,
@@ -13,12 +13,16 @@ from ksurf.dataset.lookup.table import (
     in_parallel,
     rows_of,
     stored_columns,
+    unique,
     values_of,
 )
 from ksurf.dataset.pool import segments_of
 from ksurf.dataset.rows import Definition, Member, TypeRow, TypeRows, TypeUse
 from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["definitions_of", "type_names", "types_named"]
 
@@ -44,10 +48,9 @@ def types_named(
     return result
 
 
-def type_names(kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]) -> set[str]:
-    """Every name of a type of one of the kinds on the kernels."""
-    found = in_parallel(lambda kernel: _names(kernel[1], kinds), kernels)
-    return {name for names in found for name in names}
+def type_names(kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]) -> pa.StringArray:
+    """Every name of a type of one of the kinds on the kernels, once."""
+    return unique(in_parallel(lambda kernel: _names(kernel[1], kinds), kernels))
 
 
 def definitions_of(keys: Iterable[int], kernels: Sequence[tuple[Kernel, Path]]) -> dict[int, Definition]:
@@ -72,15 +75,12 @@ def _named(
     return types, uses
 
 
-def _names(directory: Path, kinds: Collection[str]) -> list[str]:
+def _names(directory: Path, kinds: Collection[str]) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     table = Directory(directory).table("types").read(["name", "kind"])
-    names: list[str] = (
-        table.filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds))))["name"].unique().to_pylist()
-    )
-    return names
+    return table["name"].filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds))))
 
 
 class _Segment:
