@@ -130,6 +130,11 @@ def test_a_search_ranks_what_it_finds(dataset: Path, capsys: pytest.CaptureFixtu
         ("task", "kfunc", "bpf_task_acquire"),
         ("tat", "syscall", "stat"),
         ("type", "enum", "pid_type"),
+        ("mmu_", "field", "kvm::mmu_lock"),
+        ("irqfds.lo", "field", "kvm::irqfds.lock"),
+        ("KV::NEST", "field", "kvm::nested"),
+        ("struct kvm::flag", "field", "kvm::flag"),
+        ("type_pid", "enumerator", "pid_type::PIDTYPE_PID"),
     ],
 )
 def test_every_kind_is_searched(
@@ -138,6 +143,33 @@ def test_every_kind_is_searched(
     document = json.loads(printed(capsys, "search", text, "--format", "json"))
     assert {"kind": kind, "name": name, "kernels": 4} in document["symbols"]
     assert printed(capsys, "search", text, "--kind", kind).split() == [kind, name]
+
+
+def test_fields_come_after_other_symbols_that_fit_as_well(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = offering_kernel()
+    made.struct("page", ("int", "stat", 0, 4), ("int", "stat_of_all", 4, 4))
+    made.struct("statistics", ("int", "x", 0, 4))
+    made.prototype("vfs_fstat", "int", ("int", "stat"))
+    made.write(dataset, kernel("6.6.6"))
+    lines = printed(capsys, "search", "stat", "--on", "6.6.6").splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "syscall stat",
+        "field page::stat",
+        "struct statistics",
+        "field page::stat_of_all",
+    ]
+    other = printed(capsys, "search", "page::stat").splitlines()
+    assert [" ".join(line.split()) for line in other] == [
+        "field page::stat on 1 of 5 kernels",
+        "field page::stat_of_all on 1 of 5 kernels",
+    ]
+    assert printed(capsys, "search", "list_hea::", "--on", "6.6.6").split() == [
+        *("field", "list_head::next"),
+        *("field", "list_head::prev"),
+    ]
+    assert run(["search", "stat", "--on", "6.6.6", "--kind", "enumerator"]) == 1
 
 
 def test_a_search_without_an_end(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ __all__ = ["command"]
 
 _KINDS = (
     *("function", "struct", "union", "enum", "typedef"),
-    *("tracepoint", "syscall", "lsm", "kfunc", "export", "config"),
+    *("tracepoint", "syscall", "lsm", "kfunc", "export", "config", "field", "enumerator"),
 )
 _LIMIT = 40
 
@@ -20,6 +20,7 @@ _EXAMPLES = """\b
 Examples:
   ksurf search vcpu_kick
   ksurf search sched --kind tracepoint --limit 0
+  ksurf search kvm::lock --kind field
   ksurf search bpf_task --kind kfunc --kind function --on 6.12 --format json
 """
 
@@ -55,7 +56,9 @@ def command(
     """Find symbols of all kinds by a part of their name.
 
     TEXT may be in any case, and is no pattern. The name itself comes first, then names that begin with it,
-    have it as a word, or have it anywhere. The exit status is 1 if there is none.
+    have it as a word, or have it anywhere; of equals, fields and enumerators come last. STRUCT::FIELD asks
+    for fields with the second part in their name, of structs with the first in theirs. The exit status is 1
+    if nothing is found.
     """
     if not text.strip():
         raise click.UsageError("TEXT is empty")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ksurf.dataset.lookup import btf_ids, read_tables, types_named
+from ksurf.dataset.lookup import MEMBER_KINDS, btf_ids, members_like, read_tables, types_named
 from ksurf.kernel import Kernel
 from ksurf.report.json import SCHEMA_VERSION
 from ksurf.surface.kfunc import is_kfunc
@@ -21,7 +21,17 @@ from ksurf.surface.lsm import HOOKS_UNION, hooks
 __all__ = ["SEARCH_KINDS", "Hit", "search", "search_json", "search_text"]
 
 _TYPES = ("struct", "union", "enum", "typedef")
-SEARCH_KINDS = ("function", *_TYPES, "tracepoint", "syscall", "lsm", "kfunc", "export", "config")
+SEARCH_KINDS = (
+    "function",
+    *_TYPES,
+    "tracepoint",
+    "syscall",
+    "lsm",
+    "kfunc",
+    "export",
+    "config",
+    *MEMBER_KINDS,
+)
 """The kinds that are searched, in the order in which equals are listed."""
 
 _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -50,7 +60,10 @@ class Hit:
 def search(
     text: str, kernels: Sequence[tuple[Kernel, Path]], kinds: Collection[str] = SEARCH_KINDS
 ) -> list[Hit]:
-    """The symbols whose names have the text in them, in whatever case; those that fit best first."""
+    """The symbols whose names have the text in them, in whatever case; those that fit best first.
+
+    Of those that fit equally, fields and enumerators, of which there are very many, come after all others.
+    """
     columns: dict[str, tuple[str, ...]] = {}
     for kind in kinds:
         columns.update(_COLUMNS.get(kind, {}))
@@ -59,17 +72,26 @@ def search(
         for kind in kinds:
             counts.update((kind, name) for name in _names(kind, text, tables))
     counts.update(_hooks_and_kfuncs(text, kernels, kinds))
+    if members := set(MEMBER_KINDS).intersection(kinds):
+        counts += members_like(text, kernels, members)
     hits = [Hit(kind, name, count, _rank(text, name)) for (kind, name), count in counts.items()]
     order = {kind: place for place, kind in enumerate(SEARCH_KINDS)}
-    return sorted(hits, key=lambda hit: (hit.rank, len(hit.name), hit.name, order[hit.kind]))
+    return sorted(hits, key=lambda hit: (hit.rank, *_place(hit, order[hit.kind])))
+
+
+def _place(hit: Hit, kind: int) -> tuple[bool, int, str, int]:
+    """Where it is among those that fit equally, ``kind`` being the place of its kind."""
+    return hit.kind in MEMBER_KINDS, len(hit.name), hit.name, kind
 
 
 def _rank(text: str, name: str) -> int:
     folded, wanted = name.casefold(), text.casefold()
     plain = folded.removeprefix("config_").rpartition(":")[2]
-    if wanted in {folded, plain}:
+    # An event without its system, a field without its struct, and without those around it in that.
+    names = (folded, plain, plain.rpartition(".")[2])
+    if wanted in names:
         return _EXACT
-    if folded.startswith(wanted) or plain.startswith(wanted):
+    if any(one.startswith(wanted) for one in names):
         return _PREFIX
     return _WORD if re.search(rf"(?<![^\W_]){re.escape(wanted)}(?![^\W_])", folded) else _PART
 

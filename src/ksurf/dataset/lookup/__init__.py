@@ -9,6 +9,7 @@ Kernels are given with their directories, and what is found comes in their order
 
 from ksurf.dataset.lookup.attach import attach_rows, kernel_marks
 from ksurf.dataset.lookup.functions import function_names, functions_named
+from ksurf.dataset.lookup.members import MEMBER_KINDS, members_like
 from ksurf.dataset.lookup.offers import (
     btf_id_names,
     btf_ids,
@@ -25,6 +26,7 @@ from ksurf.dataset.lookup.types import definitions_of, type_names, types_named
 from ksurf.dataset.lookup.whole import read_tables
 
 __all__ = [
+    "MEMBER_KINDS",
     "attach_rows",
     "btf_id_names",
     "btf_ids",
@@ -36,6 +38,7 @@ __all__ = [
     "function_names",
     "functions_named",
     "kernel_marks",
+    "members_like",
     "read_tables",
     "syscall_names",
     "syscalls_named",
