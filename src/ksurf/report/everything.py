@@ -73,6 +73,8 @@ _TABLES = {
     "export": ("images", "exports"),
     "config": ("config",),
 }
+_NAMED = {"lsm": ("union", HOOKS_UNION), "kfunc": ("enum", "bpf_prog_type")}
+"""The type by whose members a kind is judged."""
 
 
 def differences(
@@ -85,7 +87,7 @@ def differences(
         _Side(kernel, directory, held)
         for (kernel, directory), held in zip((old, new), read_tables([old[1], new[1]], columns), strict=True)
     ]
-    pair = _Pair(*sides)
+    pair = _Pair(*sides, kinds)
     return [pair.diff(kind) for kind in DIFF_KINDS if kind in kinds]
 
 
@@ -113,8 +115,9 @@ class _Side:
 class _Pair:
     """Two kernels."""
 
-    def __init__(self, old: _Side, new: _Side) -> None:
+    def __init__(self, old: _Side, new: _Side, kinds: Collection[str]) -> None:
         self._sides = (old, new)
+        self._kinds = kinds
 
     def diff(self, kind: str) -> KindDiff:
         if kind in _TYPES:
@@ -163,12 +166,31 @@ class _Pair:
 
     @cached_property
     def _definitions(self) -> dict[int, Definition]:
-        """The definitions that only one side has."""
-        keys = [{key for rows in held.values() for key, _ in rows} for held in self._different]
-        return self._read(keys[0] ^ keys[1])
-
-    def _read(self, keys: Iterable[int]) -> dict[int, Definition]:
+        """All definitions that are needed, which are read from the pool once: of types those that only one
+        side has.
+        """
+        keys: set[int] = set()
+        if not set(_TYPES).isdisjoint(self._kinds):
+            old, new = ({key for rows in held.values() for key, _ in rows} for held in self._different)
+            keys |= old ^ new
+        if not {"tracepoint", "kfunc"}.isdisjoint(self._kinds):
+            keys.update(key for own in self._prototype_keys for key in own.values())
+        for kind, named in _NAMED.items():
+            if kind in self._kinds:
+                keys.update(key for key in self._keys_named(*named) if key is not None)
         return definitions_of(keys, [(side.kernel, side.directory) for side in self._sides])
+
+    def _keys_named(self, kind: str, name: str) -> list[int | None]:
+        """The key of the definition of vmlinux that each side has under a name, whether or not it differs."""
+        import pyarrow.compute as pc
+
+        keys: list[int | None] = []
+        for side in self._sides:
+            types = side.tables["types"]
+            rows = types.filter(pc.equal(types["name"], name))
+            rows = rows.filter(pc.equal(rows["kind"], kind))
+            keys.append(rows["definition"][0].as_py() if rows.num_rows else None)
+        return keys
 
     def _types(self, kind: str) -> KindDiff:
         old, new = (
@@ -205,8 +227,8 @@ class _Pair:
         return Whole(name, name, shape=frozenset(shape))
 
     @cached_property
-    def _prototypes(self) -> list[dict[str, Definition]]:
-        """Of each side the prototypes by which tracepoints and kfuncs are called, by the name of a function
+    def _prototype_keys(self) -> list[dict[str, int]]:
+        """Of each side the keys of the prototypes by which tracepoints and kfuncs are called, by the name of a function
         or, where a tracepoint has none, of a typedef.
         """
         import pyarrow as pa
@@ -230,8 +252,11 @@ class _Pair:
                     if name.replace(BTF_TRACE, TRACEITER, 1) not in own:
                         own.setdefault(name, key)
             keys.append(own)
-        known = self._read({key for own in keys for key in own.values()})
-        return [{name: known[key] for name, key in own.items()} for own in keys]
+        return keys
+
+    @cached_property
+    def _prototypes(self) -> list[dict[str, Definition]]:
+        return [{name: self._definitions[key] for name, key in own.items()} for own in self._prototype_keys]
 
     # Functions
 
@@ -313,21 +338,13 @@ class _Pair:
     def _ids(self, side: _Side) -> list[BtfId]:
         return [BtfId(**row) for row in side.rows(side.tables["btf_ids"])]
 
-    def _named_definitions(self, kind: str, name: str) -> list[Definition | None]:
-        """The definition of vmlinux that each side has under a name, whether or not it differs."""
-        import pyarrow.compute as pc
-
-        keys: list[int | None] = []
-        for side in self._sides:
-            types = side.tables["types"]
-            rows = types.filter(pc.and_(pc.equal(types["name"], name), pc.equal(types["kind"], kind)))
-            keys.append(rows["definition"][0].as_py() if rows.num_rows else None)
-        known = self._read({key for key in keys if key is not None})
-        return [None if key is None else known[key] for key in keys]
+    def _named_definitions(self, kind: str) -> list[Definition | None]:
+        keys = self._keys_named(*_NAMED[kind])
+        return [None if key is None else self._definitions[key] for key in keys]
 
     def _lsm(self) -> KindDiff:
         statuses = []
-        unions = self._named_definitions("union", HOOKS_UNION)
+        unions = self._named_definitions("lsm")
         for side, union in zip(self._sides, unions, strict=True):
             sets = {BPF_HOOKS, BPF_HOOKS_DISABLED}
             held = hooks(union, [row for row in self._ids(side) if row.set in sets])
@@ -337,7 +354,7 @@ class _Pair:
 
     def _kfuncs(self) -> KindDiff:
         statuses = []
-        enums = self._named_definitions("enum", "bpf_prog_type")
+        enums = self._named_definitions("kfunc")
         for index, (side, enum) in enumerate(zip(self._sides, enums, strict=True)):
             by_name: dict[str, list[BtfId]] = {}
             for row in filter(is_kfunc, self._ids(side)):
