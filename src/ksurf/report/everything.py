@@ -53,7 +53,7 @@ DIFF_KINDS = ("function", *_TYPES, "tracepoint", "syscall", "lsm", "kfunc", "exp
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "images": ("name",),
     "types": ("name", "kind", "image", "definition"),
-    "functions": ("id", "name", "decl_file", "decl_line", "prototype"),
+    "functions": ("name", "decl_file", "prototype"),
     "instances": ("function", "out_of_line"),
     "symbols": ("function",),
     "tracepoints": ("id", "image", "system", "name", "class", "tracepoint", "print_format"),
@@ -87,7 +87,7 @@ def differences(
         _Side(kernel, directory, held)
         for (kernel, directory), held in zip((old, new), read_tables([old[1], new[1]], columns), strict=True)
     ]
-    pair = _Pair(*sides, kinds)
+    pair = _Pair(sides[0], sides[1], kinds)
     return [pair.diff(kind) for kind in DIFF_KINDS if kind in kinds]
 
 
@@ -228,8 +228,8 @@ class _Pair:
 
     @cached_property
     def _prototype_keys(self) -> list[dict[str, int]]:
-        """Of each side the keys of the prototypes by which tracepoints and kfuncs are called, by the name of a function
-        or, where a tracepoint has none, of a typedef.
+        """Of each side the keys of the prototypes by which tracepoints and kfuncs are called, by the name of
+        a function or, where a tracepoint has none, of a typedef.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -274,12 +274,13 @@ class _Pair:
             for table, other in zip(near, reversed(near), strict=True)
         )["name"]
         old, new = (
-            _functions_by_name(table.filter(pc.is_in(table["name"], value_set=differing))) for table in near
+            _functions_by_name(side, rows.filter(pc.is_in(rows["name"], value_set=differing)))
+            for side, rows in zip(self._sides, near, strict=True)
         )
         changed = [(name, compare_definitions(old[name], new[name])) for name in old if name in new]
         gone, come = (
-            table.filter(pc.is_in(table["name"], value_set=own))
-            for table, own in zip(coded, (removed, added), strict=True)
+            _with_files(side, rows.filter(pc.is_in(rows["name"], value_set=own)))
+            for side, rows, own in zip(self._sides, coded, (removed, added), strict=True)
         )
         wholes = _function_wholes(gone, come), _function_wholes(come, gone)
         return diff_kind("function", added.to_pylist(), removed.to_pylist(), changed, wholes)
@@ -305,7 +306,7 @@ class _Pair:
         return diff_statuses("tracepoint", statuses[0], statuses[1], compare_tracepoints, _event_whole)
 
     def _syscalls(self) -> KindDiff:
-        return self._by_name("syscall", "syscalls", Syscall, judge_syscall, compare_syscalls)
+        return self._by_name("syscall", "syscalls", Syscall, judge_syscall, compare_syscalls, scoped=True)
 
     def _exports(self) -> KindDiff:
         return self._by_name("export", "exports", Export, judge_export, compare_exports)
@@ -320,20 +321,25 @@ class _Pair:
         row_type: Callable[..., T],
         judge: Callable[[Kernel, str, list[T]], SymbolStatus[T]],
         compare: Callable[[T, T], Sequence[Any]],
+        *,
+        scoped: bool = False,
     ) -> KindDiff:
-        held = [_rows_by_name(side, side.tables[table]) for side in self._sides]
-        columns = _COLUMNS[table]
-
-        def statuses(index: int) -> dict[str, SymbolStatus[T]]:
-            own, other = held[index], held[1 - index]
-            kernel = self._sides[index].kernel
-            return {
-                name: judge(kernel, name, [row_type(**dict(zip(columns, row, strict=True))) for row in rows])
-                for name, rows in own.items()
-                if other.get(name) != rows
-            }
-
-        return diff_statuses(kind, statuses(0), statuses(1), compare)
+        """Compare rows of the type's columns; ``scoped`` if it takes the judgement to tell their scope."""
+        old, new = (_rows_by_name(side, side.tables[table]) for side in self._sides)
+        changed: list[tuple[str, Sequence[Any]]] = []
+        for name in old.keys() & new.keys():
+            if old[name] == new[name]:
+                continue
+            before, after = ([row_type(*row) for row in rows] for rows in (old[name], new[name]))
+            if len(before) == len(after) == 1 and not scoped:  # nearly always
+                changed.append((name, compare(before[0], after[0])))
+                continue
+            was, now = (
+                judge(side.kernel, name, rows)
+                for side, rows in zip(self._sides, (before, after), strict=True)
+            )
+            changed.append((name, compare_statuses(was, now, compare)))
+        return diff_kind(kind, new.keys() - old.keys(), old.keys() - new.keys(), changed)
 
     def _ids(self, side: _Side) -> list[BtfId]:
         return [BtfId(**row) for row in side.rows(side.tables["btf_ids"])]
@@ -371,15 +377,20 @@ class _Pair:
 
 
 def _present_and_coded(side: _Side) -> tuple[Any, Any]:
-    """The names of the functions that left something in an image, and those that have code of their own."""
+    """The names of the functions that left something in an image, and those that have code of their own, by
+    name and prototype, with their numbers.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     functions, instances = side.tables["functions"], side.tables["instances"]
     # Functions stand in the order of their names: each run is one.
     present = functions["name"].filter(_owned(side, instances))
     names = pc.run_end_encode(present.combine_chunks()).values
-    coded = functions.filter(_owned(side, instances.filter(instances["out_of_line"])))
-    return names, coded.combine_chunks()
+    own_code = _owned(side, instances.filter(instances["out_of_line"]))
+    texts = (functions[column].filter(own_code).combine_chunks() for column in ("name", "prototype"))
+    coded = pa.table([pc.indices_nonzero(own_code), *texts], ["number", "name", "prototype"])
+    return names, coded
 
 
 def _owned(side: _Side, instances: Any) -> Any:
@@ -428,11 +439,17 @@ def _names_to_compare(old: Any, new: Any) -> list[Any]:
     return [*several, names[1].filter(pc.fill_null(pc.invert(same), False))]
 
 
-def _functions_by_name(table: Any) -> dict[str, list[Function]]:
+def _with_files(side: _Side, rows: Any) -> Any:
+    """Some of a side's functions, with the files that declare them."""
+    return rows.append_column("decl_file", side.tables["functions"]["decl_file"].take(rows["number"]))
+
+
+def _functions_by_name(side: _Side, rows: Any) -> dict[str, list[Function]]:
     result: dict[str, list[Function]] = {}
-    columns = [values_of(table[column]) for column in ("id", "name", "decl_file", "decl_line", "prototype")]
-    for number, name, file, line, prototype in zip(*columns, strict=True):
-        function = Function(number, name, None, file, line, None, None, prototype)
+    table = _with_files(side, rows)
+    columns = [values_of(table[column]) for column in ("number", "name", "decl_file", "prototype")]
+    for number, name, file, prototype in zip(*columns, strict=True):
+        function = Function(number, name, None, file, None, None, None, prototype)
         result.setdefault(name, []).append(function)
     return result
 

@@ -89,8 +89,8 @@ def values_of(column: Any) -> list[Any]:
     return values
 
 
-_WIDTHS: dict[str, tuple[int, Literal["B", "i", "q", "Q"]]]
-_WIDTHS = {"uint8": (1, "B"), "int32": (4, "i"), "int64": (8, "q"), "uint64": (8, "Q")}
+_WIDTHS: dict[str, tuple[int, Literal["B", "i", "I", "q", "Q"]]]
+_WIDTHS = {"uint8": (1, "B"), "int32": (4, "i"), "uint32": (4, "I"), "int64": (8, "q"), "uint64": (8, "Q")}
 
 
 def _numbers(array: Any) -> list[int]:
