@@ -66,6 +66,11 @@ impl Btf<'_> {
         self.types.len() + self.strings.len()
     }
 
+    /// Bytes of the section that hold names.
+    pub fn string_len(&self) -> usize {
+        self.strings.len()
+    }
+
     /// Size of a pointer in bytes, which BTF does not tell: that of the integer `unsigned long` (of the base, for
     /// a module), as every Linux has it.
     pub fn pointer_size(&self) -> Option<u64> {

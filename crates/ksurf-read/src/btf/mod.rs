@@ -15,7 +15,10 @@ use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::error::{Error, Result};
 pub use types::{EnumValue, Kind, Linkage, List, Member, Param, Type, Variable};
 use types::{Info, Layout};
-pub(crate) use types::{BTF_KIND_DECL_TAG, BTF_KIND_FUNC};
+pub(crate) use types::{
+    BTF_KIND_DECL_TAG, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_FUNC, BTF_KIND_STRUCT, BTF_KIND_TYPEDEF,
+    BTF_KIND_UNION, BTF_KIND_VAR,
+};
 
 const BTF_MAGIC: u16 = 0xeb9f;
 const BTF_VERSION: u8 = 1;

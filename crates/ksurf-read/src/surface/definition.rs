@@ -70,10 +70,11 @@ struct Packed {
     tags: u32,
     bit_size: u32,
     depth: u8,
-    /// Which of the others are there: `NAME` and so on.
+    /// Which of the others are there, `NAME` and so on; those that are not are 0.
     there: u8,
 }
 
+/// In the order of a key's words.
 const NAME: u8 = 1;
 const TYPE_TEXT: u8 = 2;
 const BIT_OFFSET: u8 = 4;
@@ -166,21 +167,26 @@ pub struct Definitions {
 impl Definitions {
     /// Adds a definition, unless it is there, and returns its number in [`Definitions::list`].
     pub fn add(&mut self, definition: Definition, members: &[Member]) -> u32 {
-        let key = self.key(&definition, members);
-        self.add_keyed(key, definition, members.iter().map(Packed::new))
+        let start = self.members.len();
+        self.members.extend(members.iter().map(Packed::new));
+        let key = self.key(&definition, start);
+        self.add_keyed(key, definition, start)
     }
 
-    fn add_keyed(&mut self, key: u64, new: Definition, members: impl Iterator<Item = Packed>) -> u32 {
+    /// The same, whose members are those from `start`.
+    fn add_keyed(&mut self, key: u64, new: Definition, start: usize) -> u32 {
         let keys = &mut self.keys;
         let is_it = |&number: &u32| keys[number as usize] == key;
         match self.by_key.entry(key, is_it, |&number| keys[number as usize]) {
-            Entry::Occupied(found) => *found.get(),
+            Entry::Occupied(found) => {
+                self.members.truncate(start);
+                *found.get()
+            }
             Entry::Vacant(place) => {
                 let number = keys.len() as u32;
                 place.insert(number);
                 keys.push(key);
                 self.list.push(new);
-                self.members.extend(members);
                 self.ends.push(self.members.len());
                 number
             }
@@ -233,49 +239,48 @@ impl Definitions {
                 tags: moved(definition.tags),
                 ..*definition
             };
+            let start = self.members.len();
             let members = other.members[other.places(number)].iter();
-            self.add_keyed(key, definition, members.map(|member| member.moved(&texts)))
+            self.members.extend(members.map(|member| member.moved(&texts)));
+            self.add_keyed(key, definition, start)
         };
         definitions.map(add).collect()
     }
 
-    /// XXH3 of the content: eight words for the whole and for each member, the first of which says what is there
-    /// in the others. Texts are in it as their own hashes.
-    fn key(&mut self, definition: &Definition, members: &[Member]) -> u64 {
+    /// XXH3 of the content: eight words for the whole and for each member (those from `start`), the first of which
+    /// says what is there in the others. Texts are in it as their own hashes.
+    fn key(&mut self, definition: &Definition, start: usize) -> u64 {
         let out = &mut self.scratch;
         out.clear();
         let texts = &self.texts;
         let text = |number: Option<u32>| number.map(|number| texts.hash(number));
-        let mut words = |first: u64, others: [Option<u64>; 7]| {
-            let there = others.iter().rev().fold(0, |mask, word| mask << 1 | u64::from(word.is_some()));
-            out.push((there << 8 | first).to_le_bytes());
-            out.extend(others.map(|word| word.unwrap_or(0).to_le_bytes()));
-        };
-        words(
-            definition.kind as u64,
-            [
-                Some(texts.hash(definition.name)),
-                definition.byte_size,
-                definition.signed.map(u64::from),
-                text(definition.type_text),
-                text(definition.tags),
-                None,
-                None,
-            ],
-        );
-        for member in members {
-            words(
-                member.depth.into(),
-                [
-                    text(member.name),
-                    text(member.type_text),
-                    member.bit_offset,
-                    member.byte_size,
-                    member.bit_size.map(u64::from),
-                    member.value.map(|value| value as u64),
-                    text(member.tags),
-                ],
-            );
+        let whole = [
+            Some(texts.hash(definition.name)),
+            definition.byte_size,
+            definition.signed.map(u64::from),
+            text(definition.type_text),
+            text(definition.tags),
+            None,
+            None,
+        ];
+        let there = whole.iter().rev().fold(0, |mask, word| mask << 1 | u64::from(word.is_some()));
+        out.push((there << 8 | definition.kind as u64).to_le_bytes());
+        out.extend(whole.map(|word| word.unwrap_or(0).to_le_bytes()));
+        for member in &self.members[start..] {
+            let is = |bit: u8| member.there & bit != 0;
+            let text = |number: u32, bit: u8| if is(bit) { texts.hash(number) } else { 0 };
+            let number = |bit: u8| if is(bit) { member.number } else { 0 };
+            let words = [
+                u64::from(member.there) << 8 | u64::from(member.depth),
+                text(member.name, NAME),
+                text(member.type_text, TYPE_TEXT),
+                number(BIT_OFFSET),
+                member.byte_size,
+                member.bit_size.into(),
+                number(VALUE),
+                text(member.tags, TAGS),
+            ];
+            out.extend_from_slice(&words.map(u64::to_le_bytes));
         }
         xxh3_64(out.as_flattened())
     }

@@ -5,7 +5,10 @@ mod tests;
 
 use super::definition::{Definition, Kind, Member, TypeRow, Types, UseRow};
 use super::layout::Layouts;
-use crate::btf::{self, Btf, List, Type, BTF_KIND_DECL_TAG, BTF_KIND_FUNC};
+use crate::btf::{
+    self, Btf, List, Type, BTF_KIND_DECL_TAG, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_FUNC, BTF_KIND_STRUCT,
+    BTF_KIND_TYPEDEF, BTF_KIND_UNION, BTF_KIND_VAR,
+};
 use crate::ctype;
 use crate::error::{Error, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -20,6 +23,10 @@ const CHAIN_LIMIT: usize = 64;
 const MENTION_LIMIT: usize = 1000;
 /// Bytes of text for each byte of BTF, whose names and types are written out where they are used. Kernels have 2.
 const TEXT_FACTOR: usize = 32;
+
+/// What can be a definition, beside functions.
+const DEFINED: [u8; 6] =
+    [BTF_KIND_STRUCT, BTF_KIND_UNION, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_TYPEDEF, BTF_KIND_VAR];
 
 /// The types and functions of a BTF of its own, without those of its base: what has a name and is defined, not
 /// only declared. What cannot be decoded is missing; [`Types::incomplete`] says why.
@@ -165,8 +172,15 @@ impl<'w, 'b> Reader<'w, 'b> {
     /// Reads all types, functions last.
     fn read(mut self) -> Part {
         let functions = self.btf.ids_of(|kind| kind == BTF_KIND_FUNC);
-        let others = self.btf.ids_of(|kind| kind != BTF_KIND_FUNC);
-        for id in others.chain(functions) {
+        let others = self.btf.ids_of(|kind| DEFINED.contains(&kind));
+        let ids: Vec<u32> = others.chain(functions).collect();
+        let own = ids.len();
+        self.names.reserve(own);
+        self.out.rows.reserve(own);
+        // kernels have two texts and three members for each, and write as much again as there are names
+        self.out.definitions.reserve(own, 3 * own);
+        self.out.definitions.texts.reserve(2 * own, 2 * self.btf.string_len());
+        for id in ids {
             let outcome = self.btf.get(id).and_then(|found| self.definition(id, &found));
             match outcome {
                 Ok(()) => {}
