@@ -252,9 +252,13 @@ def _pairs(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
 
     keys_old = [(gap(a, 0), old[a].type) for a in rest_old]
     keys_new = [(gap(b, 1), new[b].type) for b in rest_new]
-    for block in SequenceMatcher(None, keys_old, keys_new, autojunk=False).get_matching_blocks():
+    # The matcher prefers what its first list has early: the same list comes first from either side.
+    swapped = _weight(keys_new) < _weight(keys_old)
+    first, second = (keys_new, keys_old) if swapped else (keys_old, keys_new)
+    for block in SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks():
         for offset in range(block.size):
-            pairs.append((rest_old[block.a + offset], rest_new[block.b + offset]))
+            a, b = block.a + offset, block.b + offset
+            pairs.append((rest_old[b], rest_new[a]) if swapped else (rest_old[a], rest_new[b]))
     # Where one side has no names, a changed type is told by the place alone, if nothing came or went.
     taken_old, taken_new = {a for a, _ in pairs}, {b for _, b in pairs}
     if len(old) == len(new):
@@ -262,6 +266,10 @@ def _pairs(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
             if old[index].name is None or new[index].name is None:
                 pairs.append((index, index))
     return sorted(pairs)
+
+
+def _weight(keys: Sequence[tuple[frozenset[int], str]]) -> tuple[int, list[tuple[int, str]]]:
+    return len(keys), [(len(gap), type_) for gap, type_ in keys]
 
 
 def compare_definitions(old: Sequence[Function], new: Sequence[Function]) -> list[Change]:
