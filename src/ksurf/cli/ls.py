@@ -121,7 +121,8 @@ def _long(manifest: Manifest) -> dict[str, Any]:
 
 def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], dataset: Path) -> None:
     if not rows:
-        click.echo(f"nothing in the dataset {dataset}", err=True)
+        what = "no unreadable images" if "reason" in columns else "no kernels"
+        click.echo(f"{what} in the dataset {dataset}", err=True)
         return
     heads = [column.replace("_", " ").upper() for column in columns]
     cells = [[_cell(column, row[column]) for column in columns] for row in rows]

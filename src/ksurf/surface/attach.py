@@ -293,7 +293,7 @@ def _no_ftrace(facts: CodeFacts) -> Verdict | None:
     if facts.ftrace is None:
         return _no("the image lists no places for ftrace (no __mcount_loc)")
     if not facts.ftrace:
-        return _no("ftrace has no place in it (notrace, noinstr or assembly: not in __mcount_loc)")
+        return _no("ftrace has no place in it (inline, notrace, noinstr or assembly: not in __mcount_loc)")
     return None
 
 
