@@ -185,7 +185,7 @@ YES, NO = Verdict(True), Verdict(False, "because")
         (YES, YES, []),
         (NO, Verdict(False, "of another reason"), []),
         (YES, NO, [AttachabilityLost("kprobe", "because")]),
-        (NO, YES, [AttachabilityWon("because", "kprobe")]),
+        (NO, YES, [AttachabilityWon("kprobe", "because")]),
     ],
 )
 def test_what_is_lost_and_won(old: Verdict, new: Verdict, changes: list[Change]) -> None:

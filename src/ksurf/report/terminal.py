@@ -17,6 +17,7 @@ from ksurf.report.function import FunctionReport
 from ksurf.report.layout import Delta
 from ksurf.series import Member
 from ksurf.surface.attach import Mechanism, Verdict
+from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon
 from ksurf.surface.change import Change, RenameProposed
 from ksurf.surface.function import FunctionStatus, InstanceStatus
 
@@ -218,6 +219,9 @@ def change_line(change: Change) -> str:
     if isinstance(change, RenameProposed):
         why = f"({change.score:.0%}: {'; '.join(change.evidence)})"
         return f"{change.label}: {sides} {click.style(why, dim=True)}"
+    if isinstance(change, AttachabilityLost | AttachabilityWon):
+        when = "now" if isinstance(change, AttachabilityLost) else "before"
+        return f"{change.label}: {sides} {click.style(f'({when}: {change.reason})', dim=True)}"
     return f"{change.label}: {sides}"
 
 

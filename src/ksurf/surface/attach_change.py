@@ -19,15 +19,11 @@ class AttachabilityLost(Change):
     old: str
     """The mechanism."""
     reason: str
+    """Why not any more."""
 
     def details(self) -> Mapping[str, str | int | float | list[str] | None]:
         """Why not any more."""
         return {"reason": self.reason}
-
-    @property
-    def after(self) -> str:
-        """Why not any more."""
-        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +31,14 @@ class AttachabilityWon(Change):
     """A mechanism can be attached by this name on the new kernel, and could not on the old one."""
 
     label = "Attachability won"
-    reason: str
     new: str
     """The mechanism."""
+    reason: str
+    """Why it could not."""
 
     def details(self) -> Mapping[str, str | int | float | list[str] | None]:
         """Why it could not."""
         return {"reason": self.reason}
-
-    @property
-    def before(self) -> str:
-        """Why it could not."""
-        return self.reason
 
 
 def compare_attachability(
@@ -58,7 +50,7 @@ def compare_attachability(
         if before.attachable and not after.attachable:
             yield AttachabilityLost(mechanism.value, after.reason or "")
         elif after.attachable and not before.attachable:
-            yield AttachabilityWon(before.reason or "", mechanism.value)
+            yield AttachabilityWon(mechanism.value, before.reason or "")
 
 
 def by_name(verdicts: Sequence[Mapping[Mechanism, Verdict]]) -> dict[Mechanism, Verdict]:
