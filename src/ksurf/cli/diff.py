@@ -79,7 +79,5 @@ def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: b
         else:
             text = diff_text(before, after, found, everything=everything)
     finally:
-        # Nor is it looked for when the process ends.
-        gc.freeze()
         gc.enable()
     click.echo(text, nl=False)
