@@ -210,6 +210,8 @@ def _symbols_without_instance(rows: FunctionRows) -> list[Symbol]:
         matched = {s.instance for s in plain if s.instance in ids}
         open_symbols = [s for s in plain if s.instance not in ids]
         open_code = [i for i in rows.instances if i.image == image and i.out_of_line and i.id not in matched]
+        # Static functions, whose names need not be kept, are those that lose track of their symbols.
+        open_symbols.sort(key=lambda s: (s.bind != "STB_LOCAL", s.section or "", s.address))
         left += open_symbols[len(open_code) :]
     return left
 
