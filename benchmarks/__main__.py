@@ -25,6 +25,7 @@ SIX = (
     "debian:6.1-cloud-arm64",
     "debian:6.12-cloud-arm64",
 )
+FUNCTIONS = ("images", "units", "functions", "instances", "call_sites", "symbols")
 EIGHT = (*SIX, "debian:6.12-ppc64el", "debian:6.12-riscv64")
 
 
@@ -88,6 +89,10 @@ def package_to_dataset(options: argparse.Namespace) -> None:
         figure("peak memory", results[0].peak_bytes / 2**30, "GiB", peak_gib)
         size = sum(file.stat().st_size for file in dataset.rglob("*") if file.is_file())
         figure("size of a dataset of this kernel alone", size / 1e6, "MB", None)
+        functions = sum(
+            file.stat().st_size for name in FUNCTIONS for file in dataset.rglob(f"{name}.parquet")
+        )
+        figure("of that its tables of functions", functions / 1e6, "MB", 12 if selector == CLOUD else None)
 
 
 def reports(options: argparse.Namespace) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -27,7 +29,9 @@ def identity(version: str = "6.1", *, arch: str = "amd64", flavor: str = "generi
 
 @cache
 def vmlinux() -> Path:
-    image = Path(mkdtemp(prefix="ksurf-small-kernel-")) / "vmlinux"
+    folder = mkdtemp(prefix="ksurf-small-kernel-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    image = Path(folder) / "vmlinux"
     subprocess.run(["gcc", *FLAGS, "core.c", "driver.c", "-o", str(image)], cwd=SOURCES, check=True)
     return image
 

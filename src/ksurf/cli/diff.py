@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ksurf.cli.options import dataset_option
+from ksurf.cli.options import dataset_option, format_option
 
 __all__ = ["command"]
 
@@ -35,13 +35,7 @@ Examples:
     type=click.Choice(_KINDS),
     help="Only symbols of this kind; may be repeated.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "md", "json"]),
-    default="terminal",
-    help="Text to read, Markdown, or JSON (docs/report-json.md).",
-)
+@format_option("terminal", "md", "json", text="Text to read, Markdown, or JSON (docs/report-json.md).")
 @click.option(
     "--all", "everything", is_flag=True, help="On the terminal, list all names and changes, not the first."
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ksurf.cli.options import dataset_option, on_option
+from ksurf.cli.options import dataset_option, format_option, on_option
 
 __all__ = ["command"]
 
@@ -26,13 +26,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.argument("kind", type=click.Choice(_KINDS), metavar="KIND")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    help="Lines to read, or JSON (docs/report-json.md).",
-)
+@format_option("terminal", "json", text="Lines to read, or JSON (docs/report-json.md).")
 @on_option
 @dataset_option
 def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, ...], dataset: Path) -> int:

@@ -11,7 +11,7 @@ import click
 from ksurf.acquire.debian import Offer
 from ksurf.acquire.files import megabytes
 from ksurf.cli.archive import connect
-from ksurf.cli.options import archive_options, dataset_option
+from ksurf.cli.options import archive_options, dataset_option, format_option
 from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import NoSuchKernelError
 from ksurf.kernel import Kernel, arch_name, version_key
@@ -25,9 +25,7 @@ __all__ = ["command"]
 @click.option("--flavor", "flavors", multiple=True, metavar="FLAVOR", help="Only this flavor.")
 @click.option("--suite", "suites", multiple=True, metavar="SUITE", help="Only this suite, whatever its name.")
 @click.option("--newest/--all", help="Only the newest of each base version, flavor and architecture, or all.")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print it."
-)
+@format_option("table", "json", "csv", text="How to print it.")
 @archive_options
 @dataset_option
 def command(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ksurf.cli.options import dataset_option
+from ksurf.cli.options import dataset_option, format_option
 
 if TYPE_CHECKING:
     from ksurf.dataset.manifest import Manifest
@@ -45,9 +45,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="How to print it."
-)
+@format_option("table", "json", "csv", text="How to print it.")
 @click.option(
     "--unreadable",
     is_flag=True,

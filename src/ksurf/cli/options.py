@@ -8,7 +8,7 @@ import click
 
 from ksurf.paths import default_dataset
 
-__all__ = ["archive_options", "dataset_option", "on_option", "threads_option"]
+__all__ = ["archive_options", "dataset_option", "format_option", "on_option", "threads_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -22,6 +22,11 @@ def dataset_option(command: _Command) -> _Command:
         metavar="FOLDER",
         help="The dataset; by default KSURF_DATASET, else ksurf in the user's XDG data folder.",
     )(command)
+
+
+def format_option(*forms: str, text: str) -> Callable[[_Command], _Command]:
+    """Give a command the option ``--format``, passed as ``form``; the first of ``forms`` is the usual one."""
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help=text)
 
 
 def on_option(command: _Command) -> _Command:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ksurf.cli.options import dataset_option, on_option
+from ksurf.cli.options import dataset_option, format_option, on_option
 
 __all__ = ["command"]
 
@@ -41,13 +41,7 @@ Examples:
     metavar="N",
     help=f"How many are listed, by default {_LIMIT}; 0 is all.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    help="Lines to read, or JSON (docs/report-json.md).",
-)
+@format_option("terminal", "json", text="Lines to read, or JSON (docs/report-json.md).")
 @on_option
 @dataset_option
 def command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ksurf.cli.options import dataset_option, on_option
+from ksurf.cli.options import dataset_option, format_option, on_option
 
 if TYPE_CHECKING:
     from ksurf.kernel import Kernel
@@ -52,12 +52,8 @@ def _show_options(command: _Command) -> _Command:
             help="The kernel around which the others are laid out: its series, other architectures, other "
             "flavors.",
         ),
-        click.option(
-            "--format",
-            "form",
-            type=click.Choice(["terminal", "md", "json"]),
-            default="terminal",
-            help="A page to read, Markdown, or JSON (docs/report-json.md).",
+        format_option(
+            "terminal", "md", "json", text="A page to read, Markdown, or JSON (docs/report-json.md)."
         ),
         click.argument("names", metavar="NAME...", nargs=-1, required=True),
     ):
@@ -85,7 +81,6 @@ def function(
     That is its status, instances, callers and symbols, and what can be attached to each of these. The exit
     status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
-    from ksurf.cli.suggest import suggest
     from ksurf.dataset.lookup import attach_rows, functions_named
     from ksurf.report.function import report
     from ksurf.surface.function import judge
@@ -117,7 +112,7 @@ def function(
 
         click.echo("\n".join(function_text(r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return suggest("function", "function", missing, places)
+    return _suggest("function", "function", missing, places)
 
 
 def _symbol(
@@ -129,7 +124,6 @@ def _symbol(
     selectors: tuple[str, ...],
     dataset: Path,
 ) -> int:
-    from ksurf.cli.suggest import suggest
     from ksurf.report.find import statuses_of
     from ksurf.report.kinds import KINDS, report
 
@@ -152,7 +146,16 @@ def _symbol(
 
         click.echo("\n".join(symbol_text(kind, r, everything=everything) for r in present), nl=False)
     missing = [r.name for r in reports if not r.present]
-    return suggest(kind_name, kind.title, missing, places)
+    return _suggest(kind_name, kind.title, missing, places)
+
+
+def _suggest(kind: str, title: str, missing: Sequence[str], places: Sequence[tuple[Kernel, Path]]) -> int:
+    """What near names need is loaded for those that were not found, and for nothing else."""
+    if not missing:
+        return 0
+    from ksurf.cli.suggest import suggest
+
+    return suggest(kind, title, missing, places)
 
 
 def _kernels(

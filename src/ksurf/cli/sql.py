@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ksurf.cli.options import dataset_option, on_option
+from ksurf.cli.options import dataset_option, format_option, on_option
 
 __all__ = ["command"]
 
@@ -28,13 +28,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("statement", metavar="STATEMENT")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    help="How to print the rows; json is an array of objects.",
-)
+@format_option("table", "csv", "json", text="How to print the rows; json is an array of objects.")
 @on_option
 @dataset_option
 def command(statement: str, form: str, selectors: tuple[str, ...], dataset: Path) -> None:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ksurf.dataset.query import connect, query
+from ksurf.dataset.query.connection import literal
 from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism, Verdict
 from ksurf.surface.attach_change import compare_attachability
@@ -32,14 +33,14 @@ _STATEMENT = f"""
     WITH verdicts AS ({_VERDICTS})
     SELECT o.symbol, o.mechanism, o.attachable, o.reason, n.attachable, n.reason
     FROM verdicts o JOIN verdicts n ON n.symbol = o.symbol AND n.mechanism = o.mechanism
-    WHERE o.kernel = '{{old}}' AND n.kernel = '{{new}}' AND o.attachable <> n.attachable
+    WHERE o.kernel = {{old}} AND n.kernel = {{new}} AND o.attachable <> n.attachable
     ORDER BY o.symbol"""
 
 
 def attachability_diff(store: Store, old: Kernel, new: Kernel) -> KindDiff:
     """What can be attached to on one of the kernels only, among all that both have."""
     manifests = [manifest for manifest in store.kernels() if manifest.kernel in {old, new}]
-    statement = _STATEMENT.format(old=_quoted(old.id), new=_quoted(new.id))
+    statement = _STATEMENT.format(old=literal(old.id), new=literal(new.id))
     with connect(store, manifests, statement=statement, judge=judge) as connection:
         rows = [row for batch in query(connection, statement).batches(1 << 16) for row in batch]
     changed = [(name, _changes(list(found))) for name, found in groupby(rows, key=lambda row: str(row[0]))]
@@ -56,7 +57,3 @@ def _changes(rows: Sequence[Sequence[object]]) -> list[Change]:
 
 
 _ORDER = [mechanism.value for mechanism in Mechanism]
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

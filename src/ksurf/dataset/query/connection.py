@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ksurf.dataset.store import Store
 
-__all__ = ["Result", "connect", "query"]
+__all__ = ["Result", "connect", "literal", "query"]
 
 _TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "int64": "BIGINT", "uint64": "UBIGINT", "string": "VARCHAR"}
 
@@ -171,20 +171,20 @@ def _only_a_question(statements: Sequence[duckdb.Statement]) -> None:
 
 def _sources(kernel_id: str, directory: Path) -> dict[str, str]:
     """What a definition's names stand for, for one kernel."""
-    files = {name: _literal(f"{directory}/{name}.parquet") for name in TABLES if name not in POOLED}
+    files = {name: literal(f"{directory}/{name}.parquet") for name in TABLES if name not in POOLED}
     relations = {name: f"read_parquet({file}, hive_partitioning = false)" for name, file in files.items()}
     # The order of the code, which the rows of this table stand in.
     relations["call_sites"] = (
         f"read_parquet({files['call_sites']}, hive_partitioning = false, file_row_number = true)"
     )
-    return {"kernel": _literal(kernel_id), **relations}
+    return {"kernel": literal(kernel_id), **relations}
 
 
 def _pool_sources(pool: Path, segments: Iterable[str]) -> dict[str, str]:
     """What a definition's names stand for, for these segments of the pool."""
     relations = {}
     for table in POOLED:
-        files = ", ".join(_literal(f"{pool}/{segment}/{table}.parquet") for segment in sorted(segments))
+        files = ", ".join(literal(f"{pool}/{segment}/{table}.parquet") for segment in sorted(segments))
         relations[table] = (
             f"read_parquet([{files}], hive_partitioning = false)" if files else _no_sources()[table]
         )
@@ -243,7 +243,8 @@ def _one_line(error: Exception) -> str:
     return str(error).split("\n\n")[0].replace("\n", " ").strip()
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
 
 
