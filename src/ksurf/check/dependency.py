@@ -85,8 +85,8 @@ class Guard:
     """As the consumer writes it: ``BPF.kernel_struct_has_field("task_struct", "__state")``, ``__weak``,
     ``SEC("?kprobe/...")``."""
     conditions: tuple[Condition, ...] = ()
-    """All must hold for the place to be reached. Empty where that cannot be told from the kernel: the consumer
-    then copes by itself (a weak symbol, an optional program, a ``try``)."""
+    """All must hold for the place to be reached. Empty where that cannot be told from the kernel: the
+    consumer then copes by itself (a weak symbol, an optional program, a ``try``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Dependency:
     crc: int | None = None
     """Of an export: the CRC of the prototype that the module was built with (``CONFIG_MODVERSIONS``)."""
     expected: str | None = None
-    """C text of what the consumer was built with, where it tells: a type, a prototype, an enumerator's value."""
+    """C text of what it was built with, where it tells: a type, a prototype, an enumerator's value."""
 
 
 @dataclass(frozen=True, slots=True)
