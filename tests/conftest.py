@@ -16,6 +16,7 @@ from ksurf.acquire.mirror import apt_mirrors
 from ksurf.errors import KsurfError
 
 if TYPE_CHECKING:
+    from material import Material
     from real_kernels import RealKernels
 
 _NOTES = pytest.StashKey[list[str]]()
@@ -92,3 +93,11 @@ def real_kernels() -> RealKernels:
     from real_kernels import RealKernels
 
     return RealKernels(_test_cache())
+
+
+@pytest.fixture(scope="session")
+def material() -> Material:
+    """Return packages of Debian's archive with what depends on the kernel."""
+    from material import Material
+
+    return Material(_test_cache())
