@@ -71,7 +71,7 @@ class ConsumerReport:
 
     consumer: Consumer
     baseline: Kernel | None
-    """What was named as the baseline; ``None`` where each dependency has its own, the oldest kernel of the same
+    """What was named as the baseline; ``None`` where each dependency has its own, the oldest kernel of its
     series that has it (:attr:`Finding.baseline`)."""
     findings: tuple[Finding, ...]
     """By dependency, in the consumer's order, and of each by kernel, in the report's order."""
