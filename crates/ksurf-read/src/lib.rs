@@ -3,6 +3,7 @@
 //! Nothing here knows Python, and nothing here judges: formats come in, rows go out.
 
 pub mod archive;
+pub mod bpf;
 pub mod btf;
 pub mod ctype;
 pub mod dwarf;

@@ -1,0 +1,8 @@
+//! eBPF objects: the ELF files that clang makes and libbpf loads, and what they need of a kernel.
+//!
+//! Source: `Documentation/bpf/` (`libbpf/`, `standardization/`), and what libbpf reads of an object.
+
+pub mod instruction;
+
+/// `e_machine` of eBPF (include/uapi/linux/elf-em.h).
+pub const EM_BPF: u16 = 247;
