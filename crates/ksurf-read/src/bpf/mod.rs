@@ -2,6 +2,7 @@
 //!
 //! Source: `Documentation/bpf/` (`libbpf/`, `standardization/`), and what libbpf reads of an object.
 
+pub mod btf_ext;
 pub mod instruction;
 
 /// `e_machine` of eBPF (include/uapi/linux/elf-em.h).

@@ -90,6 +90,11 @@ impl<'a> Btf<'a> {
         Ok(btf)
     }
 
+    /// The byte order of the section.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
     /// Why the reading ended before the last type, if it did. What does not depend on the rest can be used.
     pub fn incomplete(&self) -> Option<&Error> {
         self.incomplete.as_ref()
@@ -159,7 +164,7 @@ impl<'a> Btf<'a> {
     }
 
     /// The string at an offset, of the base too.
-    fn string(&self, offset: u32) -> Result<&[u8]> {
+    pub(crate) fn string(&self, offset: u32) -> Result<&[u8]> {
         let Some(own) = offset.checked_sub(self.first_string) else {
             return match self.base {
                 Some(base) => base.string(offset),
@@ -326,7 +331,7 @@ fn section<'a>(
 }
 
 /// Four bytes that the caller knows to be there.
-fn read_u32(data: &[u8], at: usize, big_endian: bool) -> u32 {
+pub(crate) fn read_u32(data: &[u8], at: usize, big_endian: bool) -> u32 {
     let mut bytes = [0; 4];
     bytes.copy_from_slice(&data[at..at + 4]);
     if big_endian {
