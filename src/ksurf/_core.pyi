@@ -8,6 +8,7 @@ from typing import Any, final
 
 __version__: str
 __all__ = [
+    "Archive",
     "ArrowStream",
     "Extraction",
     "Progress",
@@ -21,6 +22,7 @@ __all__ = [
     "extract_files",
     "extract_host",
     "extract_package",
+    "head",
 ]
 
 class ReadError(Exception):
@@ -111,6 +113,22 @@ def dwarf_types(path: str) -> Extraction:
     Of the tables only ``types``, ``definitions`` and ``members`` have rows.
     """
 
+@final
+class Archive:
+    """The files of a Debian package or of a tar archive (plain, gzip, xz, zstd), as a stream.
+
+    Nothing is unpacked to disk. Links and devices are left out. Source: deb(5), ar(5), tar(5).
+    """
+
+    def __new__(cls, path: str) -> Archive:
+        """Open the archive and read it up to its files."""
+    def next_file(self, limit: int) -> tuple[str, bytes | None, int] | None:
+        """The next regular file: its path in the archive, its bytes, and its size; ``None`` at the end.
+
+        The path may be anything. A file of more than ``limit`` bytes has ``None`` instead of them, and is
+        only gone past by the next call, however large it claims to be: sum up the sizes before.
+        """
+
 def deb_control(path: str) -> str:
     """The ``control`` paragraph of a Debian package, as text. Source: deb(5), deb-control(5)."""
 
@@ -120,8 +138,15 @@ def deb_member(path: str, names: list[str]) -> bytes | None:
     The bytes are as they are in the package, at most 16 MiB; it is read no further than that file.
     """
 
-def decompress(data: bytes) -> bytes:
-    """The content of a whole file that may be compressed (xz, zstd, gzip), at most 16 MiB of it.
+def decompress(data: bytes, limit: int = 16777216) -> bytes:
+    """The content of a whole file that may be compressed (xz, zstd, gzip); not more than ``limit`` bytes.
 
     Its errors name no file. Source: the .xz and zstd formats, RFC 1952.
+    """
+
+def head(data: bytes, size: int) -> bytes:
+    """The first ``size`` bytes of the content of a file that may be compressed; ``data`` is its beginning.
+
+    Fewer, if there are no more; an error only where ``data`` gives not one (zstd's first block may be 128
+    KiB). Its errors name no file.
     """

@@ -15,7 +15,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// As much as is taken of a single file that Python asks for.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -191,9 +191,46 @@ fn deb_member(py: Python<'_>, path: PathBuf, names: Vec<String>) -> PyResult<Opt
 }
 
 #[pyfunction]
-fn decompress(py: Python<'_>, data: &[u8]) -> PyResult<Cow<'static, [u8]>> {
-    let text = py.detach(|| archive::decompress(data, FILE_LIMIT).map(Cow::into_owned));
+#[pyo3(signature = (data, limit = FILE_LIMIT))]
+fn decompress(py: Python<'_>, data: &[u8], limit: u64) -> PyResult<Cow<'static, [u8]>> {
+    let text = py.detach(|| archive::decompress(data, limit).map(Cow::into_owned));
     text.map(Cow::Owned).map_err(|e| exception(&e))
+}
+
+#[pyfunction]
+fn head(py: Python<'_>, data: &[u8], size: usize) -> PyResult<Cow<'static, [u8]>> {
+    py.detach(|| archive::head(data, size)).map(Cow::Owned).map_err(|e| exception(&e))
+}
+
+/// A file of an archive: its path, its bytes if they were asked for, its size.
+type Member = (String, Option<Cow<'static, [u8]>>, u64);
+
+/// The files of an archive, one after the other.
+#[pyclass(frozen, module = "ksurf._core")]
+struct Archive {
+    path: PathBuf,
+    files: Mutex<archive::Files>,
+}
+
+#[pymethods]
+impl Archive {
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Archive> {
+        let files = py.detach(|| archive::Files::open(&path).at(path.display()));
+        Ok(Archive { files: Mutex::new(files.map_err(|e| exception(&e))?), path })
+    }
+
+    fn next_file(&self, py: Python<'_>, limit: u64) -> PyResult<Option<Member>> {
+        let found = py.detach(|| {
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.next_file(limit).at(self.path.display())
+        });
+        let found = found.map_err(|e| exception(&e))?;
+        Ok(found.map(|file| {
+            let path = String::from_utf8_lossy(&file.path).into_owned();
+            (path, file.content.map(Cow::Owned), file.size)
+        }))
+    }
 }
 
 #[pymodule]
@@ -201,7 +238,7 @@ mod _core {
     #[pymodule_export]
     use super::{
         deb_control, deb_member, decompress, dwarf_types, error::ReadError, extract_btf, extract_files,
-        extract_host, extract_package, ArrowStream, Extraction, Progress,
+        extract_host, extract_package, head, Archive, ArrowStream, Extraction, Progress,
     };
 
     #[pymodule_export]

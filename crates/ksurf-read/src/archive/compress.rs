@@ -277,6 +277,17 @@ pub fn decompress(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>> {
     }
 }
 
+/// The first `size` bytes of what `bytes`, the beginning of a file that may be compressed, stand for; fewer if
+/// there are no more. It is an error only if there is not one; zstd gives none before the end of its first block.
+pub fn head(bytes: &[u8], size: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let read = Decoder::new(bytes, 1)?.take(size as u64).read_to_end(&mut out);
+    match read {
+        Err(error) if out.is_empty() => Err(Error::io("decompress")(error)),
+        _ => Ok(out),
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -403,6 +414,19 @@ pub(super) mod tests {
         damaged[100] ^= 1;
         let error = decode(&damaged, 1, 1 << 20).unwrap_err();
         assert!(matches!(error, Error::Corrupt { offset, .. } if offset > 24), "{error}");
+    }
+
+    #[test]
+    fn the_head_of_a_cut_file_is_read() {
+        let plain = sample(600_000);
+        for packed in [plain.clone(), xz(&plain), gz(&plain), zst(&plain)] {
+            for end in [packed.len(), packed.len() * 9 / 10] {
+                let found = head(&packed[..end], 99).unwrap();
+                assert!(found == plain[..99], "{:x?} cut at {end}", &packed[..4]);
+            }
+        }
+        assert_eq!(head(b"short", 99).unwrap(), b"short");
+        assert!(head(&xz(&plain)[..20], 99).is_err());
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 pub mod ar;
 pub mod compress;
+pub mod files;
 pub mod tar;
 
 use std::fs::File;
@@ -26,8 +27,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{At, Error, Result};
 use ar::{Ar, Member};
-pub use compress::decompress;
+pub use compress::{decompress, head};
 use compress::{Decoder, WINDOW};
+pub use files::Files;
 use tar::Tar;
 pub use tar::{Entry, Kind};
 
@@ -107,17 +109,13 @@ impl<'c> Deb<'c> {
 impl<'c, R: Read> Deb<'c, R> {
     /// As [`Deb::open`], from any input.
     pub fn new(input: R, threads: usize, counters: &'c Counters) -> Result<Deb<'c, R>> {
-        let mut ar = Ar::new(BufReader::with_capacity(READ_SIZE, Watched { input, counters }))?;
-        read_version(&mut ar)?;
-        let member = expect(&mut ar, "control.tar")?.name;
-        let control = read_control(&mut ar, &member)?;
-        let member = expect(&mut ar, "data.tar")?.name;
+        let ar = Ar::new(BufReader::with_capacity(READ_SIZE, Watched { input, counters }))?;
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let decoder = Decoder::new(ar, threads).at(&member)?;
-        Ok(Deb { control, tar: Tar::new(member, BufReader::with_capacity(WINDOW, decoder)), counters })
+        let (control, member, data) = data_member(ar, threads)?;
+        Ok(Deb { control, tar: Tar::new(member, data), counters })
     }
 
     /// The package's `control` paragraph. Source: deb-control(5).
@@ -154,6 +152,18 @@ pub fn member(path: &Path, names: &[String], limit: u64) -> Result<Option<Vec<u8
 /// Whether the last parts of `path` are those of `name`.
 fn ends_in(path: &[u8], name: &[u8]) -> bool {
     path.strip_suffix(name).is_some_and(|folder| folder.is_empty() || folder.ends_with(b"/"))
+}
+
+/// A package's `control` paragraph, the name of the member with its files, and the tar archive in that.
+type Opened<R> = (String, String, BufReader<Decoder<Ar<R>>>);
+
+fn data_member<R: BufRead>(mut ar: Ar<R>, threads: usize) -> Result<Opened<R>> {
+    read_version(&mut ar)?;
+    let member = expect(&mut ar, "control.tar")?.name;
+    let control = read_control(&mut ar, &member)?;
+    let member = expect(&mut ar, "data.tar")?.name;
+    let decoder = Decoder::new(ar, threads).at(&member)?;
+    Ok((control, member, BufReader::with_capacity(WINDOW, decoder)))
 }
 
 fn read_version(ar: &mut Ar<impl BufRead>) -> Result<()> {
