@@ -1,0 +1,45 @@
+"""Guards: whether a place that needs something is reached on a kernel."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Kind, Use
+from ksurf.check.facts import Facts
+from ksurf.check.rules import Case, judge_case
+from ksurf.check.verdict import Outcome
+
+__all__ = ["Reach", "holds", "reach"]
+
+
+class Reach(Enum):
+    """What a use does on a kernel."""
+
+    REACHED = "reached"
+    COPES = "copes"
+    """It is reached, and is ready for the thing's absence: a weak symbol, an optional program, a ``try``."""
+    UNREACHED = "not reached"
+
+
+def reach(use: Use, facts: Facts, consumer: ConsumerKind) -> Reach:
+    """Whether a use is reached on a kernel, by its guard."""
+    if use.guard is None:
+        return Reach.REACHED
+    if not use.guard.conditions:
+        return Reach.COPES
+    answers = [(holds(one, facts, consumer), one.holds) for one in use.guard.conditions]
+    if any(answer is not None and answer is not wanted for answer, wanted in answers):
+        return Reach.UNREACHED
+    # A condition whose answer is not known may go either way, and the consumer asks before it goes there.
+    return Reach.COPES if any(answer is None for answer, _ in answers) else Reach.REACHED
+
+
+def holds(condition: Condition, facts: Facts, consumer: ConsumerKind) -> bool | None:
+    """Whether a kernel has what a condition asks for; ``None`` where that is not known."""
+    if condition.kind is Kind.CONFIG:
+        if not facts.has_config:
+            return None
+        status = facts.config.get(condition.name)
+        return status is not None and any(v.content.value in {"y", "m"} for v in status.variants)
+    asked = Dependency(condition.kind, condition.name, condition.mechanism)
+    return judge_case(Case(asked, consumer, facts)).outcome is not Outcome.BROKEN

@@ -1,0 +1,221 @@
+"""Consumers judged on kernels: facts are gathered, rules and guards applied, suggestions made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Use
+from ksurf.check.facts import Facts, gather
+from ksurf.check.guards import Reach, reach
+from ksurf.check.rules import Case, Ruling, judge_case
+from ksurf.check.rules.expected import is_as_expected
+from ksurf.check.suggest import Suggestions
+from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report
+from ksurf.kernel import Kernel
+
+if TYPE_CHECKING:
+    from ksurf.dataset.store import Store
+
+__all__ = ["Relocated", "Relocations", "judge", "judge_dependency"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """What became of a CO-RE relocation on a kernel."""
+
+    resolved: bool
+    reached: bool = True
+    """Whether the program gets to its instruction, with the constants of that kernel."""
+    reason: str | None = None
+    """Why it failed."""
+
+
+Relocations = Callable[[Consumer, Kernel], Mapping[int, Relocated]]
+"""Of a consumer on a kernel, by :attr:`~ksurf.check.dependency.Use.relocation`."""
+
+
+def judge(
+    consumers: Sequence[Consumer],
+    kernels: Sequence[Kernel],
+    baseline: Kernel | None,
+    store: Store,
+    relocations: Relocations | None = None,
+) -> Report:
+    """Judge consumers on kernels of the dataset.
+
+    Each dependency is compared with what it is on ``baseline``; if none is named, on the oldest kernel of its
+    architecture and flavor that has it, among those that are checked and the oldest of the dataset.
+    """
+    kernels = tuple(dict.fromkeys(kernels))
+    others = [baseline] if baseline is not None else _oldest(kernels, [m.kernel for m in store.kernels()])
+    looked_at = list(dict.fromkeys((*kernels, *others)))
+    places = [(kernel, store.directory(kernel.id)) for kernel in looked_at]
+    dependencies = [dependency for consumer in consumers for dependency in consumer.dependencies]
+    conditions = {
+        condition
+        for dependency in dependencies
+        for use in dependency.uses
+        if use.guard is not None
+        for condition in use.guard.conditions
+    }
+    facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
+    bench = _Bench(facts, baseline)
+    reports = [
+        ConsumerReport(
+            consumer,
+            baseline,
+            tuple(
+                finding
+                for dependency in consumer.dependencies
+                for finding in bench.findings(consumer, dependency, kernels, relocations)
+            ),
+        )
+        for consumer in consumers
+    ]
+    suggestions = Suggestions(facts, places)
+    suggestions.prepare(
+        (one.consumer.kind, finding)
+        for one in reports
+        for finding in one.findings
+        if finding.outcome is Outcome.BROKEN
+    )
+    return Report(
+        kernels,
+        tuple(
+            replace(one, findings=tuple(suggestions.added(one.consumer.kind, f) for f in one.findings))
+            for one in reports
+        ),
+    )
+
+
+def _oldest(kernels: Iterable[Kernel], stored: Iterable[Kernel]) -> list[Kernel]:
+    """The oldest stored kernel of each series that is checked."""
+    series = {(kernel.arch, kernel.flavor) for kernel in kernels}
+    oldest: dict[tuple[str, str], Kernel] = {}
+    for kernel in sorted(stored):
+        if (kernel.arch, kernel.flavor) in series:
+            oldest.setdefault((kernel.arch, kernel.flavor), kernel)
+    return list(oldest.values())
+
+
+class _Bench:
+    """Judges dependencies; what several consumers need alike is judged once."""
+
+    def __init__(self, facts: Mapping[Kernel, Facts], baseline: Kernel | None) -> None:
+        self._facts = facts
+        self._baseline = baseline
+        self._rulings: dict[tuple[object, ...], Ruling] = {}
+        self._series: dict[tuple[str, str], list[Kernel]] = {}
+        for kernel in sorted(facts):
+            self._series.setdefault((kernel.arch, kernel.flavor), []).append(kernel)
+
+    def findings(
+        self,
+        consumer: Consumer,
+        dependency: Dependency,
+        kernels: Iterable[Kernel],
+        relocations: Relocations | None,
+    ) -> Iterable[Finding]:
+        for kernel in kernels:
+            baseline = self._baseline_of(consumer.kind, dependency, kernel)
+            ruling = self._ruling(consumer.kind, dependency, kernel, baseline)
+            outcomes = {} if relocations is None else relocations(consumer, kernel)
+            finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, outcomes)
+            yield replace(finding, baseline=baseline)
+
+    def _ruling(
+        self, consumer: ConsumerKind, dependency: Dependency, kernel: Kernel, baseline: Kernel | None
+    ) -> Ruling:
+        relocated = [use.relocation is not None for use in dependency.uses]
+        what = (dependency.kind, dependency.name, dependency.mechanism, dependency.crc, dependency.expected)
+        key = (consumer, *what, any(relocated), all(relocated), kernel, baseline)
+        if key not in self._rulings:
+            other = None if baseline is None else self._facts[baseline]
+            self._rulings[key] = judge_case(Case(dependency, consumer, self._facts[kernel], other))
+        return self._rulings[key]
+
+    def _baseline_of(self, consumer: ConsumerKind, dependency: Dependency, kernel: Kernel) -> Kernel | None:
+        """The kernel to compare with: it has the thing, and if possible as the consumer was built with."""
+        if self._baseline is not None:
+            named = self._ruling(consumer, dependency, self._baseline, None)
+            return None if named.outcome is Outcome.BROKEN else self._baseline
+        candidates = [
+            (other, self._ruling(consumer, dependency, other, None).outcome)
+            for other in self._series[kernel.arch, kernel.flavor]
+        ]
+        having = [other for other, outcome in candidates if outcome is not Outcome.BROKEN]
+        built = [other for other in having if is_as_expected(dependency, self._facts[other])]
+        good = [other for other, outcome in candidates if outcome is Outcome.OK]
+        return next(iter(built or good or having), None)
+
+
+def judge_dependency(
+    ruling: Ruling,
+    dependency: Dependency,
+    facts: Facts,
+    consumer: ConsumerKind,
+    relocations: Mapping[int, Relocated],
+) -> Finding:
+    """A finding of a ruling: with the consumer's guards, and what became of its relocations."""
+    known = {
+        use: relocations[use.relocation]
+        for use in dependency.uses
+        if use.relocation is not None and use.relocation in relocations
+    }
+    if known:
+        return _relocated(ruling, dependency, facts, known)
+    if ruling.outcome is Outcome.OK or not dependency.uses:
+        return _finding(ruling, dependency, facts, dependency.uses)
+    reaches = {use: reach(use, facts, consumer) for use in dependency.uses}
+    # Who is ready for the thing's absence is not ready for another thing under its name.
+    fine = {Reach.UNREACHED, Reach.COPES} if ruling.outcome is Outcome.BROKEN else {Reach.UNREACHED}
+    reached = tuple(use for use in dependency.uses if reaches[use] not in fine)
+    if reached:
+        return _finding(ruling, dependency, facts, reached)
+    return _guarded(ruling, dependency, facts, dependency.uses)
+
+
+def _relocated(
+    ruling: Ruling, dependency: Dependency, facts: Facts, known: Mapping[Use, Relocated]
+) -> Finding:
+    failed = [(use, one) for use, one in known.items() if not one.resolved]
+    reached = tuple(use for use, one in failed if one.reached)
+    reasons = tuple(dict.fromkeys(one.reason for _, one in failed if one.reason is not None))
+    if reached:
+        if ruling.outcome is not Outcome.BROKEN:
+            text = f"its relocation fails, and the program is refused at load: {dependency.name}"
+            ruling = Ruling(Outcome.BROKEN, text)
+        return _finding(replace(ruling, evidence=(*ruling.evidence, *reasons)), dependency, facts, reached)
+    if ruling.outcome is Outcome.BROKEN:
+        if failed:
+            return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed))
+        # The relocation has found what the look-up by name has not: a flavor's other definition.
+        return _finding(Ruling(Outcome.OK), dependency, facts, dependency.uses)
+    if failed and ruling.outcome is Outcome.OK:
+        return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed))
+    uses = tuple(use for use, one in known.items() if one.resolved and one.reached)
+    if not uses and ruling.outcome is not Outcome.OK:
+        return _guarded(ruling, dependency, facts, dependency.uses)
+    return _finding(ruling, dependency, facts, uses)
+
+
+def _guarded(ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use]) -> Finding:
+    guards = list(dict.fromkeys(use.guard.text for use in uses if use.guard is not None))
+    told = f"guarded by {guards[0]}" if guards else "its place is not reached on this kernel"
+    without = ruling.consequence.rpartition(": ")[2]
+    consequence = f"{told}: {without}" if without else told
+    return Finding(facts.kernel, dependency, Outcome.GUARDED, consequence, ruling.evidence, (), tuple(uses))
+
+
+def _finding(ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use]) -> Finding:
+    return Finding(
+        facts.kernel,
+        dependency,
+        ruling.outcome,
+        ruling.consequence,
+        ruling.evidence,
+        ruling.suggestions,
+        tuple(uses),
+    )

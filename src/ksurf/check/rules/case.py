@@ -1,0 +1,93 @@
+"""What a rule is given and what it says, and the words that rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ksurf.check.dependency import ConsumerKind, Dependency
+from ksurf.check.facts import Facts
+from ksurf.check.verdict import Outcome, Suggestion
+from ksurf.surface.attach import Mechanism
+
+__all__ = ["FINE", "Case", "Ruling", "few", "is_loaded_with", "refused", "with_module"]
+
+_AT_LOAD = frozenset(
+    (
+        Mechanism.FENTRY,
+        Mechanism.FEXIT,
+        Mechanism.FMOD_RET,
+        Mechanism.LSM,
+        Mechanism.TP_BTF,
+        Mechanism.KFUNC_CALL,
+    )
+)
+"""What the verifier looks up by BTF, so that the object does not even load (libbpf loads all or nothing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A dependency to be judged on a kernel."""
+
+    dependency: Dependency
+    consumer: ConsumerKind
+    facts: Facts
+    baseline: Facts | None = None
+    """Of the kernel that it is compared with; ``None`` if it is judged by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a rule says: a finding without its guards."""
+
+    outcome: Outcome
+    consequence: str = ""
+    evidence: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+
+
+FINE = Ruling(Outcome.OK)
+"""Nothing is to be said."""
+
+
+def is_loaded_with(mechanism: Mechanism | None) -> bool:
+    """Whether the mechanism is checked when programs are loaded, not when they are attached."""
+    return mechanism in _AT_LOAD
+
+
+def refused(case: Case) -> str:
+    """How a consumer of that kind fails where the kernel has not got what it asks for."""
+    mechanism = case.dependency.mechanism
+    match case.consumer:
+        case ConsumerKind.BPF_OBJECT if is_loaded_with(mechanism):
+            return "the object is refused at load"
+        case ConsumerKind.BPF_OBJECT:
+            return "the program is refused at attach"
+        case ConsumerKind.BPFTRACE:
+            return "bpftrace refuses the probe, or leaves it out with a warning"
+        case ConsumerKind.BCC if mechanism is None:
+            return "the tool does not find it"
+        case ConsumerKind.BCC:
+            return "attaching raises an exception"
+        case ConsumerKind.MODULE:
+            return "the module is refused at load"
+        case _ if mechanism is None:
+            return "it is not there"
+        case _:
+            return "it cannot be attached"
+
+
+def with_module(ruling: Ruling, images: Iterable[str]) -> Ruling:
+    """The same of something that only these images have: if none is vmlinux, a module has to be loaded."""
+    held = list(dict.fromkeys(images))
+    if not held or "vmlinux" in held or ruling.outcome is Outcome.BROKEN:
+        return ruling
+    needs = f"needs module {held[0]} loaded" if len(held) == 1 else f"needs one of {few(held)} loaded"
+    consequence = f"{ruling.consequence}; {needs}" if ruling.consequence else needs
+    return Ruling(ruling.outcome, consequence, ruling.evidence, ruling.suggestions)
+
+
+def few(names: Sequence[str], limit: int = 4) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,107 @@
+"""What modules lean on: exported symbols; and options of the configuration, which anything may."""
+
+from __future__ import annotations
+
+from ksurf.check.dependency import ConsumerKind
+from ksurf.check.rules.case import FINE, Case, Ruling, few, refused, with_module
+from ksurf.check.verdict import Outcome, Suggestion
+from ksurf.surface.config import option_text
+
+__all__ = ["config_rule", "export_rule"]
+
+
+def export_rule(case: Case) -> Ruling:
+    """Judge a symbol that a module links with."""
+    name, crc = case.dependency.name, case.dependency.crc
+    status = case.facts.exports.get(name)
+    if status is None or not status.is_present:
+        return _not_exported(case)
+    row = status.variants[0].content
+    before = None if case.baseline is None else case.baseline.exports.get(name)
+    old = before.variants[0].content if before is not None and before.variants else None
+    release = "" if case.baseline is None else case.baseline.kernel.release
+    images = [image for variant in status.variants for image in variant.images]
+    crcs = {variant.content.crc for variant in status.variants} - {None}
+    if crc is not None and crcs and crc not in crcs:
+        return Ruling(
+            Outcome.BROKEN,
+            f"{refused(case)}: the prototype of {name}, or a type in it, is not what it was built with",
+            (f"CRC {crc:#010x} in the module, {row.crc:#010x} here (CONFIG_MODVERSIONS)",),
+            (Suggestion("build the module against this kernel's headers"),),
+        )
+    if old is not None and row.namespace is not None and row.namespace != old.namespace:
+        return Ruling(
+            Outcome.BROKEN,
+            f"{refused(case)}: {name} is in the namespace {row.namespace}, which has to be imported",
+            (f"in {old.namespace or 'no namespace'} on {release}",),
+            (Suggestion("import the namespace", f'MODULE_IMPORT_NS("{row.namespace}");', "c"),),
+        )
+    if old is not None and row.gpl and not old.gpl:
+        return with_module(
+            Ruling(
+                Outcome.CHANGED,
+                f"{name} is for modules under the GPL only: others are refused at load",
+                (f"for any license on {release}",),
+            ),
+            images,
+        )
+    return with_module(FINE, images)
+
+
+def _not_exported(case: Case) -> Ruling:
+    name = case.dependency.name
+    function = case.facts.functions.get(name)
+    if function is None or not function.is_present:
+        return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no symbol {name}")
+    places = [f for i in function.instances if (f := i.function.decl_file) is not None and f.endswith(".h")]
+    if places and not any(symbol.bind == "STB_GLOBAL" for symbol in function.symbols):
+        header = places[0].removeprefix("include/")
+        return Ruling(
+            Outcome.BROKEN,
+            f"{refused(case)}: {name} is an inline function of a header, and not exported",
+            (f"declared in {places[0]}",),
+            (
+                Suggestion(
+                    "compile the header's version in: build the module against this kernel's headers",
+                    f"#include <{header}>" if places[0].startswith("include/") else None,
+                    "c" if places[0].startswith("include/") else None,
+                ),
+            ),
+        )
+    binds = {symbol.bind for symbol in function.symbols}
+    what = "a static function" if binds == {"STB_LOCAL"} else "a function"
+    return Ruling(
+        Outcome.BROKEN,
+        f"{refused(case)}: {name} is {what} that is not exported",
+        tuple(few(sorted({s.image for s in function.symbols})) for _ in function.symbols[:1]),
+    )
+
+
+def config_rule(case: Case) -> Ruling:
+    """Judge an option of the configuration, and its value where one is expected."""
+    name, expected = case.dependency.name, case.dependency.expected
+    if not name.startswith("CONFIG_"):
+        # LINUX_KERNEL_VERSION and the like are libbpf's own.
+        return FINE
+    if not case.facts.has_config:
+        return Ruling(Outcome.OK, "", ("the kernel's configuration is not known",))
+    status = case.facts.config.get(name)
+    row = status.variants[0].content if status is not None and status.variants else None
+    how = "the object is refused at load" if case.consumer is ConsumerKind.BPF_OBJECT else "it is not there"
+    if row is None:
+        return Ruling(Outcome.BROKEN, f"{how}: the kernel's configuration does not name {name}")
+    # libbpf reads what is set; "is not set" is a comment to it (tools/lib/bpf/libbpf.c).
+    if row.value == "n" and expected != "n":
+        return Ruling(Outcome.BROKEN, f"{how}: {name} is not set", (option_text(row),))
+    if expected is not None and row.value != expected:
+        return Ruling(Outcome.CHANGED, f"{name} has another value than {expected}", (option_text(row),))
+    before = None if case.baseline is None else case.baseline.config.get(name)
+    if expected is None and before is not None and before.variants and case.baseline is not None:
+        old = before.variants[0].content
+        if {old.value, row.value} - {"y", "m"} and old.value != row.value:
+            return Ruling(
+                Outcome.CHANGED,
+                f"{name} has another value",
+                (f"{option_text(old)} on {case.baseline.kernel.release}", option_text(row)),
+            )
+    return FINE

@@ -1,0 +1,169 @@
+"""Functions as far as it matters to those who attach to them, in a third of the time of all that is known.
+
+What is left out is what takes most time to read: prototypes (those in BTF are found with the types),
+addresses and sections, and calls, but for those that hold a copy of a function, with the caller's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ksurf.dataset.lookup.table import Directory, in_parallel, rows_of, stored_columns
+from ksurf.dataset.rows import CallSite, Function, FunctionRows, Instance, Symbol
+from ksurf.kernel import Kernel
+
+__all__ = ["CodeSymbols", "code_symbols", "functions_in_brief", "prototypes_named", "whole_matches"]
+
+Kernels = Sequence[tuple[Kernel, Path]]
+
+
+def functions_in_brief(names: Sequence[str], kernels: Kernels) -> dict[str, list[FunctionRows]]:
+    """The rows about each name on each kernel; ``None`` stands for what was not read."""
+    found = in_parallel(lambda kernel: _brief(kernel[0], Directory(kernel[1]), names), kernels)
+    return {name: [rows[name] for rows in found] for name in names}
+
+
+def _brief(kernel: Kernel, tables: Directory, names: Sequence[str]) -> dict[str, FunctionRows]:
+    columns = ["id", "name", "decl_file", "decl_line", "external"]
+    _, found = tables.table("functions").where("name", set(names), columns)
+    functions = [
+        Function(linkage_name=None, declared_inline=None, prototype=None, **row) for row in rows_of(found)
+    ]
+    ids = {function.id for function in functions}
+    instances = _instances(tables, ids) if ids else []
+    symbols = []
+    if ids:
+        _, found = tables.table("symbols").where("function", ids, stored_columns("symbols"))
+        symbols = [Symbol(image=tables.images[row.pop("image")][0], **row) for row in rows_of(found)]
+    inlined = {instance.function for instance in instances if instance.inlined}
+    copies = _copies(tables, inlined) if inlined else []
+    result = {}
+    for name in names:
+        own = {function.id: function for function in functions if function.name == name}
+        result[name] = FunctionRows(
+            kernel,
+            name,
+            tuple(own.values()),
+            tuple(instance for instance in instances if instance.function in own),
+            tuple(site for site in copies if site.callee in own),
+            tuple(symbol for symbol in symbols if symbol.function in own),
+        )
+    return result
+
+
+def _instances(tables: Directory, functions: Collection[int]) -> list[Instance]:
+    columns = ["id", "function", "image", "unit", "inlined", "out_of_line"]
+    _, found = tables.table("instances").where("function", functions, columns)
+    result = []
+    for row in rows_of(found):
+        image, evidence = tables.images[row["image"]]
+        result.append(
+            Instance(
+                row["id"],
+                row["function"],
+                image,
+                evidence,
+                None,
+                row["unit"],
+                row["inlined"],
+                row["out_of_line"],
+                None,
+                None,
+                None,
+                None,
+            )
+        )
+    return result
+
+
+def _copies(tables: Directory, callees: Collection[int]) -> list[CallSite]:
+    """The inlined calls of functions, with the names of those whose code holds them."""
+    columns = ["caller", "callee", "callee_instance", "inline"]
+    _, found = tables.table("call_sites").where("callee", callees, columns)
+    sites = [row for row in rows_of(found) if row["inline"]]
+    callers = tables.table("instances").at({row["caller"] for row in sites}, ["function", "image", "unit"])
+    names = tables.table("functions").at({function for function, _, _ in callers.values()}, ["name"])
+    result = []
+    for row in sites:
+        function, image, unit = callers[row["caller"]]
+        result.append(
+            CallSite(
+                row["callee"],
+                row["callee_instance"],
+                names[function][0],
+                tables.images[image][0],
+                None,
+                unit,
+                True,
+                0,
+                None,
+                None,
+                None,
+            )
+        )
+    return result
+
+
+def prototypes_named(names: Collection[str], kernels: Kernels) -> list[dict[str, tuple[str, ...]]]:
+    """The prototypes of functions as debug information has them, by name, on each kernel."""
+
+    def read(kernel: tuple[Kernel, Path]) -> dict[str, tuple[str, ...]]:
+        _, found = Directory(kernel[1]).table("functions").where("name", names, ["name", "prototype"])
+        result: dict[str, dict[str, None]] = {}
+        for row in rows_of(found):
+            if row["prototype"] is not None:
+                result.setdefault(row["name"], {})[row["prototype"]] = None
+        return {name: tuple(held) for name, held in result.items()}
+
+    return in_parallel(read, kernels)
+
+
+class CodeSymbols(NamedTuple):
+    """The symbols of a kernel's code whose names match a pattern, column by column."""
+
+    symbols: tuple[Mapping[str, Any], ...]
+    """``name``, ``image``, ``ftrace``, ``kprobe_blacklist``, ``error_injection`` and ``init`` of each."""
+    btf_functions: Mapping[tuple[str, str], int]
+    """How many functions of a name an image's BTF has, by image and name; only of these symbols."""
+
+
+def whole_matches(column: Any, expression: str) -> Any:
+    """Which texts of an Arrow column a regular expression (RE2) matches whole; none if it is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return pc.match_substring_regex(column, f"^(?:{expression})$")
+    except pa.ArrowInvalid:
+        return pc.equal(column, pa.scalar(None, pa.string())).fill_null(False)
+
+
+def code_symbols(expressions: Sequence[str], kernels: Kernels) -> list[dict[str, CodeSymbols]]:
+    """The symbols of each regular expression (RE2) of their whole names, on each kernel."""
+    return in_parallel(lambda kernel: _matching(expressions, Directory(kernel[1])), kernels)
+
+
+def _matching(expressions: Sequence[str], tables: Directory) -> dict[str, CodeSymbols]:
+    import pyarrow.compute as pc
+
+    columns = ["name", "image", "ftrace", "kprobe_blacklist", "error_injection", "init"]
+    all_symbols = tables.table("symbols").read(columns)
+    types = tables.table("types").read(["name", "kind", "image", "evidence"])
+    described = pc.and_(pc.equal(types["kind"], "func"), pc.equal(types["evidence"], "btf"))
+    functions = types.select(["name", "image"]).filter(described)
+    result = {}
+    for expression in expressions:
+        held = all_symbols.filter(whole_matches(all_symbols["name"], expression))
+        rows = rows_of(held)
+        counts: dict[tuple[str, str], int] = {}
+        for row in rows_of(
+            functions.filter(pc.is_in(functions["name"], value_set=held["name"].combine_chunks()))
+        ):
+            key = tables.images[row["image"]][0], row["name"]
+            counts[key] = counts.get(key, 0) + 1
+        for row in rows:
+            row["image"] = tables.images[row["image"]][0]
+        result[expression] = CodeSymbols(tuple(rows), counts)
+    return result
