@@ -10,10 +10,14 @@ __version__: str
 __all__ = [
     "Archive",
     "ArrowStream",
+    "BpfObject",
     "Extraction",
     "Progress",
     "ReadError",
     "__version__",
+    "bpf_object",
+    "bpf_objects",
+    "bpf_objects_in",
     "deb_control",
     "deb_member",
     "decompress",
@@ -150,3 +154,65 @@ def head(data: bytes, size: int) -> bytes:
     Fewer, if there are no more; an error only where ``data`` gives not one (zstd's first block may be 128
     KiB). Its errors name no file.
     """
+
+@final
+class BpfObject:
+    """One eBPF object: where it was found, its bytes, and what is in it.
+
+    ``section`` is the section of the file that holds it and ``offset`` where it starts in the file, in
+    bytes; a file that is an object itself has ``None`` and 0. ``incomplete`` lists ``(place in the
+    object, reason)`` of what could not be read. ``license`` and ``kernel_version`` are what its sections
+    of these names say.
+
+    ``tables`` maps names to streams. ``program`` and ``callee`` are ids of ``programs``, ``instruction``
+    counts from the start of that program, and a wide instruction twice.
+
+    - ``programs``: ``id``, ``name``, ``section`` as written, ``byte_offset`` there, ``byte_size``;
+      ``subprogram``: only called by others; ``context``: the struct that its first parameter points to;
+      and what libbpf makes of the section: ``optional`` (``?``), ``definition`` (``kprobe.multi``; null
+      if it knows none), ``program_type``, ``attach_type``, ``sleepable``, ``mechanism``
+      (:class:`ksurf.surface.attach.Mechanism`), ``target``
+    - ``calls``: ``program``, ``instruction``, ``callee``, ``address`` (it is not called but handed to a
+      helper)
+    - ``helper_calls``: ``program``, ``instruction``, ``helper`` (``enum bpf_func_id``), ``name``
+    - ``maps``: ``id``, ``name``, ``declared`` (``btf``, ``old``, ``data``: the variables of a section,
+      ``inner``), ``type`` (``enum bpf_map_type``), ``type_name``, ``key_size``, ``value_size``,
+      ``max_entries``, ``flags``, ``pinning``, ``inner`` (the id of the map that describes those in it);
+      null is left to the loader
+    - ``externs``: ``id``, ``name``, ``sort`` (``kconfig``, ``variable``, ``function``, ``unknown``),
+      ``type`` (C: a type or a prototype; null of a variable of which only the address is known), ``weak``
+    - ``relocations``: ``program``, ``instruction``, ``to`` (``map``, ``extern``, ``program``), ``target``
+      (an id of that table), ``byte_offset`` (in the data of a map)
+    - ``struct_ops``: ``id``, ``name``, ``type`` (the struct), ``section``, ``link``, ``optional``;
+      ``struct_ops_members``, those that are set: ``struct_ops``, ``name``, ``program`` (null for a value)
+    - ``lines``: ``program``, ``instruction``, ``file``, ``line``, ``text``: where this instruction and
+      those up to the next row come from; in the order of programs and instructions
+    """
+
+    @property
+    def section(self) -> str | None: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def tables(self) -> dict[str, ArrowStream]: ...
+    @property
+    def license(self) -> str | None: ...
+    @property
+    def kernel_version(self) -> int | None: ...
+    @property
+    def incomplete(self) -> list[tuple[str, str]]: ...
+
+def bpf_objects(path: str) -> list[BpfObject]:
+    """Find the eBPF objects of any file: the file itself, or those that a program carries.
+
+    They are told by their ELF headers. One that cannot be read is in the list too, without rows;
+    ``incomplete`` says why.
+    """
+
+def bpf_objects_in(data: bytes) -> list[BpfObject]:
+    """Find the eBPF objects of a file's bytes, as :func:`bpf_objects` does. Errors name no file."""
+
+def bpf_object(data: bytes) -> BpfObject:
+    """Read the bytes of one eBPF object. Errors name no file."""

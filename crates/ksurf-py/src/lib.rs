@@ -1,6 +1,7 @@
 //! `ksurf._core`: every export in one place. Paths come in, Arrow streams go out; `src/ksurf/_core.pyi` is
 //! the documentation.
 
+mod bpf;
 mod error;
 mod tables;
 
@@ -235,6 +236,8 @@ impl Archive {
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::bpf::{bpf_object, bpf_objects, bpf_objects_in, BpfObject};
     #[pymodule_export]
     use super::{
         deb_control, deb_member, decompress, dwarf_types, error::ReadError, extract_btf, extract_files,

@@ -210,38 +210,38 @@ pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
     ])
 }
 
-type Column = (Field, ArrayRef);
+pub type Column = (Field, ArrayRef);
 
-fn table(name: &'static str, columns: Vec<Column>) -> Result<Table, ArrowError> {
+pub fn table(name: &'static str, columns: Vec<Column>) -> Result<Table, ArrowError> {
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     Ok(Table { name, rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)? })
 }
 
-fn required(name: &str, values: ArrayRef) -> Column {
+pub fn required(name: &str, values: ArrayRef) -> Column {
     (Field::new(name, values.data_type().clone(), false), values)
 }
 
-fn optional(name: &str, values: ArrayRef) -> Column {
+pub fn optional(name: &str, values: ArrayRef) -> Column {
     (Field::new(name, values.data_type().clone(), true), values)
 }
 
-fn ids(count: usize) -> Column {
+pub fn ids(count: usize) -> Column {
     required("id", integers((0..count as i32).collect()))
 }
 
-fn integers(values: Vec<i32>) -> ArrayRef {
+pub fn integers(values: Vec<i32>) -> ArrayRef {
     Arc::new(Int32Array::from(values))
 }
 
-fn optional_integers(values: Vec<Option<i32>>) -> ArrayRef {
+pub fn optional_integers(values: Vec<Option<i32>>) -> ArrayRef {
     Arc::new(Int32Array::from(values))
 }
 
-fn texts(values: Vec<String>) -> ArrayRef {
+pub fn texts(values: Vec<String>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
 
-fn optional_texts(values: Vec<Option<String>>) -> ArrayRef {
+pub fn optional_texts(values: Vec<Option<String>>) -> ArrayRef {
     let mut builder =
         StringBuilder::with_capacity(values.len(), values.iter().flatten().map(String::len).sum());
     for value in values {
@@ -251,15 +251,15 @@ fn optional_texts(values: Vec<Option<String>>) -> ArrayRef {
 }
 
 /// A few strings, many times.
-fn repeated(values: Vec<&'static str>) -> ArrayRef {
+pub fn repeated(values: Vec<&'static str>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<DictionaryArray<Int32Type>>())
 }
 
-fn optional_repeated<T: AsRef<str>>(values: &[Option<T>]) -> ArrayRef {
+pub fn optional_repeated<T: AsRef<str>>(values: &[Option<T>]) -> ArrayRef {
     Arc::new(values.iter().map(|value| value.as_ref().map(T::as_ref)).collect::<DictionaryArray<Int32Type>>())
 }
 
-fn unsigned(values: Vec<u64>) -> ArrayRef {
+pub fn unsigned(values: Vec<u64>) -> ArrayRef {
     Arc::new(UInt64Array::from(values))
 }
 

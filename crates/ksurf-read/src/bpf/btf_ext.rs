@@ -215,7 +215,7 @@ impl<'a> Part<'a> {
         let words = Record { data: self.data, big_endian: self.big_endian };
         self.need(0, 4)?;
         let size = words.word(0) as usize;
-        if size < smallest || size % 4 != 0 {
+        if size < smallest || !size.is_multiple_of(4) {
             return corrupt(0, format!("records of {size} bytes"));
         }
         let mut at = 4;

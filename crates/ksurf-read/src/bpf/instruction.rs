@@ -89,7 +89,7 @@ impl Instruction {
             BPF_ST | BPF_STX => self.code & 0xe0 == BPF_MEM,
             _ => false,
         };
-        is_plain.then(|| match self.code & 0x18 {
+        is_plain.then_some(match self.code & 0x18 {
             0x00 => 4,
             0x08 => 2,
             0x10 => 1,

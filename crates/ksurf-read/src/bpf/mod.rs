@@ -3,7 +3,15 @@
 //! Source: `Documentation/bpf/` (`libbpf/`, `standardization/`), and what libbpf reads of an object.
 
 pub mod btf_ext;
+pub mod embedded;
+pub mod externs;
 pub mod instruction;
+pub mod maps;
+pub mod object;
+pub mod programs;
+pub(crate) mod sections;
+pub mod struct_ops;
+pub mod uapi;
 
 /// `e_machine` of eBPF (include/uapi/linux/elf-em.h).
 pub const EM_BPF: u16 = 247;
