@@ -32,7 +32,7 @@ TypeOf = Callable[[Kind, str], str | None]
 USES_LIMIT = 50_000
 """How many places of a script are kept. The largest tools have some hundred."""
 STEPS_LIMIT = 200_000
-"""How many pieces of code are looked at, some of them again for each probe that uses a macro. The largest tools
+"""How many pieces of code are looked at, those of a macro for each probe that uses it. The largest tools
 have some thousand."""
 DEPTH_LIMIT = 100
 """How deeply code may be nested, macros included. What people write is nested some ten times."""
