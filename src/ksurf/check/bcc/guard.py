@@ -1,0 +1,198 @@
+"""What a tool asks before it goes one way or the other, and the ways that there are.
+
+A question whose answer is not in the file (an option, what a kernel has) is an :class:`Atom`. A script or a text
+of C is followed once for each way that matters (:func:`explore`): not all combinations, but each answer at each
+place once, so that nothing is lost and the work stays linear in the size of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ksurf.check.dependency import Condition, Guard
+
+__all__ = ["And", "Atom", "Choices", "Formula", "Guards", "Not", "Or", "Ways", "explore", "merged", "simplest"]
+
+T = TypeVar("T")
+
+_ALTERNATIVES = 64
+"""More guards of one place than this are as good as none."""
+
+Guards = tuple[Guard, ...]
+"""All that stands before a place, the outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A question that only a kernel or a user can answer."""
+
+    key: str
+    """The same for the same question, so that it has one answer on one way."""
+    text: str
+    condition: Condition | None = None
+    """What the kernel has if the answer is yes; ``None`` if ksurf's words cannot say it."""
+    guards: bool = True
+    """It is about the kernel. Options are not: what is needed with an option is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The other answer."""
+
+    one: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Yes if all are, asked in order, as far as needed."""
+
+    all: tuple[Formula | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Yes if one is, asked in order, as far as needed."""
+
+    any: tuple[Formula | bool, ...]
+
+
+Formula = Atom | Not | And | Or
+
+
+@dataclass(slots=True)
+class Choices:
+    """The answers on one way, and where they were asked for."""
+
+    given: dict[str, bool]
+    default: bool
+    trail: list[tuple[object, str, bool]] = field(default_factory=list)
+
+    def decide(self, formula: Formula | bool, site: object) -> tuple[bool, Guards]:
+        """The answer, and the guard that it makes: what was asked of the kernel, and what it said."""
+        asked: list[tuple[Atom, bool]] = []
+        answer = self._answer(formula, site, asked)
+        about_kernel = list(dict.fromkeys((atom, said) for atom, said in asked if atom.guards))
+        if not about_kernel:
+            return answer, ()
+        return answer, tuple(_guard(atom, said) for atom, said in about_kernel)
+
+    def _answer(self, formula: Formula | bool, site: object, asked: list[tuple[Atom, bool]]) -> bool:
+        match formula:
+            case bool():
+                return formula
+            case Atom():
+                said = self.given.setdefault(formula.key, self.default)
+                self.trail.append((site, formula.key, said))
+                asked.append((formula, said))
+                return said
+            case Not():
+                return not self._answer(formula.one, site, asked)
+            case And():
+                return all(self._answer(one, site, asked) for one in formula.all)
+            case Or():
+                return any(self._answer(one, site, asked) for one in formula.any)
+
+
+def _guard(atom: Atom, said: bool) -> Guard:
+    text = atom.text if said else _negated(atom.text)
+    if atom.condition is None:
+        return Guard(text)
+    holds = atom.condition.holds == said
+    one = Condition(atom.condition.kind, atom.condition.name, holds, atom.condition.mechanism)
+    return Guard(text, (one,))
+
+
+def _negated(text: str) -> str:
+    """The other answer, as the language of the question writes it."""
+    if text.startswith("#ifdef "):
+        return f"#ifndef {text.removeprefix('#ifdef ')}"
+    return f"#if !({text.removeprefix('#if ')})" if text.startswith("#if ") else f"not {text}"
+
+
+@dataclass(slots=True)
+class Ways(Generic[T]):
+    """What came of each way."""
+
+    results: list[T]
+    left_out: bool
+    """There were more than were followed."""
+
+
+def explore(run: Callable[[Choices], T], limit: int) -> Ways[T]:
+    """Run once for each answer at each place where one is asked for, at most ``limit`` times."""
+    waiting: list[tuple[dict[str, bool], tuple[object, str, bool] | None, bool]] = [
+        ({}, None, False),
+        ({}, None, True),
+    ]
+    seen: set[tuple[object, str, bool]] = set()
+    planned: set[tuple[object, str, bool]] = set()
+    results: list[T] = []
+    left_out = False
+    for given, wanted, default in waiting:
+        if wanted in seen:
+            continue
+        if len(results) == limit:
+            return Ways(results, left_out=True)
+        answers = {**given, wanted[1]: wanted[2]} if wanted is not None else {}
+        choices = Choices(answers, default)
+        results.append(run(choices))
+        if not choices.trail:
+            break
+        seen.update(choices.trail)
+        for site, key, said in dict.fromkeys(choices.trail):
+            other = (site, key, not said)
+            if other in seen or other in planned:
+                continue
+            if len(waiting) == 4 * limit:
+                left_out = True
+                break
+            planned.add(other)
+            waiting.append((choices.given, other, default))
+    return Ways(results, left_out)
+
+
+def merged(guards: Sequence[Guard]) -> Guard | None:
+    """One guard that says all of them."""
+    if not guards:
+        return None
+    distinct = list(dict.fromkeys(guards))
+    conditions = dict.fromkeys(condition for guard in distinct for condition in guard.conditions)
+    return Guard(" and ".join(dict.fromkeys(guard.text for guard in distinct)), tuple(conditions))
+
+
+def simplest(alternatives: Iterable[Guards]) -> list[Guards]:
+    """The same with fewer: a place that is reached both ways, or anyway, needs no guard for that."""
+    sets = {frozenset(guards): guards for guards in alternatives}
+    if len(sets) > _ALTERNATIVES:
+        return [()]
+    changed = True
+    while changed:
+        changed = False
+        for one in list(sets):
+            for other in list(sets):
+                if one is other or one not in sets or other not in sets:
+                    continue
+                if one < other:
+                    del sets[other]
+                    changed = True
+                elif (rest := _without_opposites(one, other)) is not None:
+                    kept = tuple(guard for guard in sets[one] if guard in rest)
+                    del sets[one], sets[other]
+                    sets[rest] = kept
+                    changed = True
+    return list(sets.values())
+
+
+def _without_opposites(one: frozenset[Guard], other: frozenset[Guard]) -> frozenset[Guard] | None:
+    """What both have in common, if all that they differ in is the answer to one question."""
+    if len(one) != len(other):
+        return None
+    mine, theirs = one - other, other - one
+    if len(mine) != 1 or len(theirs) != 1:
+        return None
+    (a,), (b,) = mine, theirs
+    if a.text == _negated(b.text) or b.text == _negated(a.text):
+        return one & other
+    return None
