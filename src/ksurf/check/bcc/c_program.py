@@ -164,7 +164,7 @@ class _Reader:
     # Declarations
 
     def _definitions(self, root: Node) -> Iterator[tuple[Function, Node]]:
-        """All functions, wherever a mistake in the text has put them; what is defined beside them becomes known."""
+        """All functions, wherever a mistake in the text has put them; definitions of types are noted."""
         waiting = [(root, 0)]
         while waiting:
             node, depth = waiting.pop()
@@ -188,7 +188,9 @@ class _Reader:
         for node in declared.parameters.named_children if declared.parameters is not None else ():
             if node.type == "parameter_declaration":
                 base = self._structs.base_of(node.child_by_field_name("type"), self._written)
-                one = next(declarators(node.child_by_field_name("declarator"), base or "int", self._written), None)
+                one = next(
+                    declarators(node.child_by_field_name("declarator"), base or "int", self._written), None
+                )
                 parameters.append(one or Declared("", CType(base or "int"), node))
         places = [self._place(one.node) for one in parameters]
         function = Function(declared.name, self._place(declared.node), parameters, places)
@@ -226,7 +228,7 @@ class _Reader:
                 waiting += [(one, depth + 1) for one in node.named_children]
 
     def _of_kernel(self, base: str) -> bool:
-        """Whether a struct's members are the kernel's: it is not the tool's own, or its copy of the kernel's."""
+        """Whether a struct is the kernel's: it is not the tool's own, or a copy of the kernel's."""
         own = self._structs.members.get(base)
         if own is None:
             return base.startswith(_COMPOUND) or base.isidentifier()
@@ -440,13 +442,17 @@ class _Reader:
     def _unknown_type(self, base: Node, outer: _Member | None, name: str, node: Node) -> None:
         place = self._place(node)
         if outer is not None:
-            if self._of_kernel(outer.struct):
+            # What no kernel has is listed as missing, and hides nothing more.
+            if self._type_of_field is None and self._of_kernel(outer.struct):
                 self._facts.not_followed.setdefault((_member_name(outer), name), place)
             return
         written = " ".join(self._written(base).split())
-        if CHOSEN in written or written in self._maps:
+        if base.type == "field_expression" or CHOSEN in written or written in self._maps:
+            # What leads there is not followed, or not known, and that is said.
             return
-        self._facts.unclear.append((place.line, f"the type of {written} is not known, of which {name} is used"))
+        self._facts.unclear.append(
+            (place.line, f"the type of {written} is not known, of which {name} is used")
+        )
 
     def _emit(self, member: _Member) -> None:
         """Note a field that is used."""
@@ -487,7 +493,8 @@ class _Reader:
         if match := _REGISTER.match(name):
             return self._register(match, node, given, wanted)
         if name in _LOCATED and len(given) >= 2:
-            return self._located(given)
+            self._located(given)
+            return None
         for one in given:
             self._value(one)
         if called.type != "identifier":
@@ -508,7 +515,11 @@ class _Reader:
         for one in given:
             self._value(one)
         leaf = self._structs.resolved(parse_type(map.leaf)) if map.leaf else None
-        return leaf.address() if leaf is not None and method.startswith(("lookup", "sk_", "task_", "inode_")) else None
+        return (
+            leaf.address()
+            if leaf is not None and method.startswith(("lookup", "sk_", "task_", "inode_"))
+            else None
+        )
 
     def _register(
         self, match: re.Match[str], node: Node, given: list[Node], wanted: CType | None

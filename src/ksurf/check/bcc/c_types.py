@@ -1,4 +1,4 @@
-"""Types of C as far as following members needs them: what something is made of, and how many pointers lead there."""
+"""Types of C as far as following members needs them: a base, and how many pointers lead there."""
 
 from __future__ import annotations
 
@@ -113,9 +113,7 @@ class Structs:
                     self._member(one, members, text, depth)
         return base
 
-    def _member(
-        self, node: Node, members: dict[str, CType], text: Callable[[Node], str], depth: int
-    ) -> None:
+    def _member(self, node: Node, members: dict[str, CType], text: Callable[[Node], str], depth: int) -> None:
         base = self.base_of(node.child_by_field_name("type"), text, depth + 1)
         if base is None:
             return

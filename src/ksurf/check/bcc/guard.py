@@ -1,8 +1,8 @@
 """What a tool asks before it goes one way or the other, and the ways that there are.
 
-A question whose answer is not in the file (an option, what a kernel has) is an :class:`Atom`. A script or a text
-of C is followed once for each way that matters (:func:`explore`): not all combinations, but each answer at each
-place once, so that nothing is lost and the work stays linear in the size of the file.
+A question whose answer is not in the file (an option, what a kernel has) is an :class:`Atom`. A script or a
+text of C is followed once for each way that matters (:func:`explore`): not all combinations, but each answer
+at each place once, so that nothing is lost and the work stays linear in the size of the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,19 @@ from typing import Generic, TypeVar
 
 from ksurf.check.dependency import Condition, Guard
 
-__all__ = ["And", "Atom", "Choices", "Formula", "Guards", "Not", "Or", "Ways", "explore", "merged", "simplest"]
+__all__ = [
+    "And",
+    "Atom",
+    "Choices",
+    "Formula",
+    "Guards",
+    "Not",
+    "Or",
+    "Ways",
+    "explore",
+    "merged",
+    "simplest",
+]
 
 T = TypeVar("T")
 
@@ -68,6 +80,8 @@ class Choices:
     given: dict[str, bool]
     default: bool
     trail: list[tuple[object, str, bool]] = field(default_factory=list)
+    ended: bool = False
+    """This way came to no end where all is done; the last answer led out."""
 
     def decide(self, formula: Formula | bool, site: object) -> tuple[bool, Guards]:
         """The answer, and the guard that it makes: what was asked of the kernel, and what it said."""
@@ -140,7 +154,7 @@ def explore(run: Callable[[Choices], T], limit: int) -> Ways[T]:
         results.append(run(choices))
         if not choices.trail:
             break
-        seen.update(choices.trail)
+        seen.update(choices.trail[-1:] if choices.ended else choices.trail)
         for site, key, said in dict.fromkeys(choices.trail):
             other = (site, key, not said)
             if other in seen or other in planned:

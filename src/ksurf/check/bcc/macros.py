@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ksurf.check.bcc.tables import MAP_MACROS, TABLE_TYPES
-from ksurf.check.bcc.text import Text
+from ksurf.check.bcc.text import Piece, Text
 
 __all__ = ["Map", "rewritten"]
 
@@ -37,11 +37,12 @@ class Map:
 
 
 def rewritten(text: Text) -> tuple[Text, dict[str, Map], list[tuple[str, str, int]]]:
-    """The text with functions for probes and without maps; the maps; the members that ``container_of`` names."""
+    """The text with functions for probes and without maps; the maps; what ``container_of`` names."""
     maps: dict[str, tuple[Map, int]] = {}
     members: list[tuple[str, str, int]] = []
     text = text.spliced(
-        (match.start(), match.end(), Text.of(" " * len(match[0]))) for match in _ANNOTATION.finditer(text.plain)
+        (match.start(), match.end(), Text.of(" " * len(match[0])))
+        for match in _ANNOTATION.finditer(text.plain)
     )
     changes: list[tuple[int, int, Text]] = []
     moved = end = 0
@@ -78,27 +79,23 @@ def _line(text: Text, position: int) -> int | None:
 
 def _blank(text: Text) -> Text:
     """As much space, at the same places."""
-    changes = [(at, at + 1, " ") for at, one in enumerate(text.plain) if one != "\n"]
-    plain = ["\n"] * len(text.plain)
-    for at, _, new in changes:
-        plain[at] = new
-    pieces, position = [], 0
-    for piece in text.pieces:
-        stretch = "".join(plain[position : position + len(piece.text)])
-        pieces.append(type(piece)(stretch, piece.line, piece.guards))
-        position += len(piece.text)
-    return Text(tuple(pieces))
+    return Text(
+        tuple(
+            Piece("".join(one if one == "\n" else " " for one in piece.text), piece.line, piece.guards)
+            for piece in text.pieces
+        )
+    )
 
 
 def _probe(name: str, arguments: list[Text]) -> Text | None:
     """The head of the function that a probe's macro makes, as BCC's ``helpers.h`` defines it."""
     if name == "TRACEPOINT_PROBE" and len(arguments) >= 2:
         category, event = (one.plain.strip() for one in arguments[:2])
-        one = f"tracepoint__{category}__{event}"
-        return _head(arguments[0], f"int {one}(struct {one} *args)")
+        function = f"tracepoint__{category}__{event}"
+        return _head(arguments[0], f"int {function}(struct {function} *args)")
     if name == "RAW_TRACEPOINT_PROBE":
-        event = arguments[0].plain.strip()
-        return _head(arguments[0], f"int raw_tracepoint__{event}(struct bpf_raw_tracepoint_args *ctx)")
+        name = f"raw_tracepoint__{arguments[0].plain.strip()}"
+        return _head(arguments[0], f"int {name}(struct bpf_raw_tracepoint_args *ctx)")
     if name.startswith("MODULE_"):
         name, arguments = name.removeprefix("MODULE_"), arguments[1:]
     prefix = _PREFIXES.get(name)

@@ -21,7 +21,9 @@ _COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.
 _DIRECTIVE = re.compile(r"\s*#\s*(\w+)\s*(.*)", re.DOTALL)
 _MACRO = re.compile(r"(\w+)(\(([^()]*)\))?(.*)", re.DOTALL)
 _WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[A-Za-z_]\w*')
-_ARCHITECTURE = re.compile(r"__(?:s390x?|x86_64|i386|aarch64|arm|powerpc(?:64)?|riscv|mips|sparc)__\Z|__BYTE_ORDER__")
+_ARCHITECTURE = re.compile(
+    r"__(?:s390x?|x86_64|i386|aarch64|arm|powerpc(?:64)?|riscv|mips|sparc)__\Z|__BYTE_ORDER__"
+)
 _PASSES = 8
 """How deep macros may stand in macros."""
 

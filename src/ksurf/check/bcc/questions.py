@@ -108,7 +108,7 @@ _ELEMENT = re.compile(r"(\\[.\w$^*+?|()\[\]]|\[[^\]]*\]|\.|[\w:])([*+?]|\{\d*,?\
 
 
 def wildcards(pattern: str) -> list[str]:
-    """A regular expression for names as patterns with ``*``, one for each alternative; wider where it must be."""
+    """A regular expression for names as patterns with ``*``, one for each alternative; rather too wide."""
     found = []
     for alternative in pattern.split("|"):
         body = alternative.removeprefix("^")

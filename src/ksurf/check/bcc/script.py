@@ -1,68 +1,32 @@
-"""A BCC tool's Python, followed without running it: the texts of C that it puts together, and what it attaches.
+"""A BCC tool's Python, followed without running it: the C that it puts together, and what it attaches.
 
 This knows as much of Python as the tools need to choose and replace parts of a text: strings, lists,
 dictionaries, conditions, loops over literals, functions and simple classes of their own. All else is
-:class:`Unknown`. Nothing is imported or evaluated: what a name of the script stands for is looked up in what was
-assigned before, never in Python.
+:class:`Unknown`. Nothing is imported or evaluated: what a name of the script stands for is looked up in what
+was assigned before, never in Python.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
 
 from ksurf.check.bcc import strings
 from ksurf.check.bcc.guard import And, Atom, Choices, Formula, Guards, Not, Or
 from ksurf.check.bcc.questions import question
-from ksurf.check.bcc.text import CHOSEN, SYSCALL_PREFIX, UNKNOWN, Text, TooLong, literal
-from ksurf.check.bcc.values import ClassOf, Function, Instance, Scope, Unknown, Value, is_formula, shown
+from ksurf.check.bcc.source import Attach, Embedded, Script, TooMuch, Trace
+from ksurf.check.bcc.text import CHOSEN, SYSCALL_PREFIX, UNKNOWN, Text, TooLong
+from ksurf.check.bcc.values import ClassOf, File, Function, Instance, Scope, Unknown, Value, is_formula, shown
 from ksurf.check.dependency import Guard
 
-__all__ = ["Attach", "Embedded", "Script", "Trace"]
+__all__ = ["follow"]
 
-_STEPS = 3_000_000
-"""Nodes visited on all ways through a script. The largest tool takes 300 thousand."""
+
 _DEPTH = 60
 """Calls and expressions inside each other."""
 _ROUNDS = 256
 """Of a loop over a list that the script itself has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attach:
-    """One call that attaches a function of the C to something of the kernel."""
-
-    how: str
-    """The method without ``attach_``: ``kprobe``, ``kretprobe``, ``raw_tracepoint``."""
-    event: Text
-    function: str
-    regex: bool
-    guards: Guards
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """One ``BPF(text=...)``."""
-
-    text: Text
-    macros: tuple[str, ...]
-    """As ``cflags`` define them: ``NAME`` or ``NAME=value``."""
-    line: int
-
-
-@dataclass(slots=True)
-class Trace:
-    """What was met on one way through a script."""
-
-    programs: list[Embedded] = field(default_factory=list)
-    attached: list[Attach] = field(default_factory=list)
-    symbols: list[tuple[str, int, Guards]] = field(default_factory=list)
-    """Addresses asked for by name, with ``BPF.ksymname``."""
-    missed: list[tuple[int, str]] = field(default_factory=list)
-    """What hides something, by its line."""
 
 
 class _Leave(Exception):
@@ -87,47 +51,9 @@ class _End(Exception):
     """The tool ends here on such a kernel."""
 
 
-class _TooMuch(Exception):
-    """More steps or deeper than is followed."""
-
-
-class Script:
-    """A parsed script, which can be followed several times."""
-
-    def __init__(self, tree: ast.Module, source: bytes) -> None:
-        """Keep ``tree``, which is of ``source``."""
-        self._tree = tree
-        self._source = source.split(b"\n")
-        self._literals: dict[int, Text] = {}
-        self._written: dict[int, str] = {}
-        self._steps = 0
-
-    def spend(self, steps: int) -> None:
-        """Count steps, and stop if they were too many."""
-        self._steps += steps
-        if self._steps > _STEPS:
-            raise _TooMuch
-
-    def follow(self, choices: Choices) -> Trace:
-        """One way through the script."""
-        return _Way(self, choices).run(self._tree)
-
-    def literal(self, node: ast.Constant) -> Text:
-        """A string of the script."""
-        key = id(node)
-        if key not in self._literals:
-            self._literals[key] = literal(node, self._source)
-        return self._literals[key]
-
-    def written(self, node: ast.AST) -> str:
-        """An expression as Python writes it, on one line."""
-        key = id(node)
-        if key not in self._written:
-            try:
-                self._written[key] = " ".join(ast.unparse(node).split())
-            except RecursionError:
-                self._written[key] = f"line {getattr(node, 'lineno', 0)}"
-        return self._written[key]
+def follow(script: Script, choices: Choices) -> Trace:
+    """One way through a script."""
+    return _Way(script, choices).run()
 
 
 class _Way:
@@ -138,26 +64,28 @@ class _Way:
         self._choices = choices
         self._trace = Trace()
         self._guards: Guards = ()
-        self._decided: list[bool] = []
-        """Of each ``if`` that is being followed: whether the kernel decided it."""
+        self._tried = 0
+        """How many ``try`` this is in."""
         self._depth = 0
         self._globals = Scope({"__name__": Text.of("__main__")}, None)
         self._scope = self._globals
         self._targets: frozenset[str] = frozenset()
         self._called: set[int] = set()
 
-    def run(self, tree: ast.Module) -> Trace:
+    def run(self) -> Trace:
         try:
-            self._block(tree.body)
+            self._block(self._script.tree.body)
             self._uncalled()
-        except (_End, _Leave):
+        except _End:
+            self._choices.ended = True
+        except _Leave:
             pass
-        except (_TooMuch, RecursionError):
+        except (TooMuch, RecursionError):
             self._miss(1, "the script takes more steps than are followed")
         return self._trace
 
     def _uncalled(self) -> None:
-        """Follow what only a library calls (``curses.wrapper(main)``) and where a tool is loaded or attached."""
+        """Follow functions that only a library calls (``curses.wrapper(main)``), if they load a tool."""
         for value in list(self._globals.names.values()):
             if isinstance(value, Function) and id(value.node) not in self._called and _loads(value.node):
                 self._apply(value, [], {})
@@ -219,52 +147,46 @@ class _Way:
             case ast.Match():
                 self._value(node.subject)
                 for one in node.cases:
-                    self._either(one.body)
+                    self._attempt(one.body)
 
     def _if(self, node: ast.If) -> None:
         said, guards = self._test(node.test)
         taken, other = (node.body, node.orelse) if said else (node.orelse, node.body)
         before = self._guards
         self._guards = _more(before, guards)
-        self._decided.append(bool(guards))
         try:
             self._block(taken)
-        except _Loop:
-            raise
-        except _Leave as leave:
-            if isinstance(leave, _Return):
-                raise
         finally:
-            self._decided.pop()
             self._guards = before
         if guards:
-            for name in _assigned([*node.body, *node.orelse]):
+            for name in self._script.assigned(node):
                 self._scope.why[name] = _more(self._scope.why.get(name, ()), guards)
             if other and _ends(other):
                 # What comes after is reached only because this was not taken.
                 self._guards = _more(before, guards)
 
-    def _either(self, body: Sequence[ast.stmt]) -> None:
-        """Something that is perhaps done, which no kernel decides."""
-        self._decided.append(False)
+    def _attempt(self, body: Sequence[ast.stmt]) -> None:
+        """Something that may fail, after which it goes on."""
+        self._tried += 1
         try:
             self._block(body)
-        except _Return:
+        except (_Return, _Loop):
             raise
         except _Leave:
             pass
         finally:
-            self._decided.pop()
+            self._tried -= 1
 
     def _for(self, node: ast.For | ast.AsyncFor) -> None:
-        items = self._items(self._value(node.iter))
-        rounds: list[Value] = [Unknown()] if items is None else items[:_ROUNDS]
+        over = self._value(node.iter)
+        items = self._items(over)
+        rounds: list[Value] = [_like(over)] if items is None else items[:_ROUNDS]
         if items is not None and len(items) > _ROUNDS:
             self._miss(node.lineno, "a loop has too many rounds")
         for item in rounds:
             self._store(node.target, item)
             try:
-                self._either_loop(node.body)
+                self._block(node.body)
             except _Loop as loop:
                 if loop.ends:
                     break
@@ -273,22 +195,9 @@ class _Way:
     def _while(self, node: ast.While) -> None:
         # Once: what is attached or put together in a loop without a known end is done in its first round.
         self._value(node.test)
-        try:
-            self._either_loop(node.body)
-        except _Loop:
-            pass
+        with suppress(_Loop):
+            self._block(node.body)
         self._block(node.orelse)
-
-    def _either_loop(self, body: Sequence[ast.stmt]) -> None:
-        self._decided.append(False)
-        try:
-            self._block(body)
-        except (_Return, _Loop):
-            raise
-        except _Leave:
-            pass
-        finally:
-            self._decided.pop()
 
     def _try(self, node: ast.Try) -> None:
         copes = bool(node.handlers) and not all(_ends(handler.body) for handler in node.handlers)
@@ -296,7 +205,7 @@ class _Way:
         if copes:
             self._guards = _more(before, (Guard("try"),))
         try:
-            self._either(node.body)
+            self._attempt(node.body)
         finally:
             self._guards = before
         for handler in node.handlers:
@@ -305,7 +214,7 @@ class _Way:
                 if copes:
                     self._guards = _more(before, (Guard("except"),))
                 try:
-                    self._either(handler.body)
+                    self._block(handler.body)
                 finally:
                     self._guards = before
         self._block(node.orelse)
@@ -360,10 +269,8 @@ class _Way:
                 self._store(target.value, Unknown())
 
     def _leave(self) -> None:
-        """``exit()`` or ``raise``: the end if the kernel decided to come here, else a way among others."""
-        if self._decided and self._decided[-1]:
-            raise _End
-        raise _Leave
+        """``exit()`` or ``raise``: to the next ``except``, or the end."""
+        raise _Leave if self._tried else _End
 
     # Questions
 
@@ -371,9 +278,8 @@ class _Way:
         """Whether a condition holds on this way, and what it guards."""
         formula = self._formula(node)
         said, guards = self._choices.decide(formula, (node.lineno, node.col_offset))
-        for name in (one for one in ast.walk(node) if isinstance(one, ast.Name)):
-            why = self._scope.reason(name.id)
-            if why:
+        for name in self._script.names(node):
+            if why := self._scope.reason(name):
                 guards = _more(why, guards)
         return said, guards
 
@@ -409,22 +315,17 @@ class _Way:
     def _step(self) -> None:
         self._script.spend(1)
 
-    @contextmanager
-    def _deeper(self) -> Iterator[None]:
-        self._depth += 1
-        try:
-            if self._depth > _DEPTH:
-                raise _TooMuch
-            yield
-        finally:
-            self._depth -= 1
-
     def _value(self, node: ast.expr | None) -> Value:
         if node is None:
             return None
         self._step()
-        with self._deeper():
+        self._depth += 1
+        try:
+            if self._depth > _DEPTH:
+                raise TooMuch
             return self._evaluated(node)
+        finally:
+            self._depth -= 1
 
     def _evaluated(self, node: ast.expr) -> Value:
         match node:
@@ -497,9 +398,7 @@ class _Way:
     def _choice(self, node: ast.BoolOp) -> Value:
         values = [self._value(one) for one in node.values]
         if any(is_formula(value) for value in values):
-            parts = tuple(
-                self._truth(value, one) for value, one in zip(values, node.values, strict=True)
-            )
+            parts = tuple(self._truth(value, one) for value, one in zip(values, node.values, strict=True))
             return And(parts) if isinstance(node.op, ast.And) else Or(parts)
         wanted = isinstance(node.op, ast.Or)
         for value, one in zip(values, node.values, strict=True):
@@ -599,11 +498,10 @@ class _Way:
         return self._apply(self._value(node.func), arguments, named)
 
     def _question(self, node: ast.Call, name: str) -> Value:
-        asked = question(name, [], "")
-        if asked is None:
+        if question(name, [], "") is None:
             return None
-        given = [shown(self._value(one.value if isinstance(one, ast.keyword) else one)) for one in
-                 [*node.args, *node.keywords]]
+        values = [*node.args, *(one.value for one in node.keywords)]
+        given = [shown(self._value(one)) for one in values]
         if name == "ksymname" and given and CHOSEN not in given[0].plain and UNKNOWN not in given[0].plain:
             self._trace.symbols.append((given[0].plain, node.lineno, self._guards))
         return question(name, [one.plain for one in given], self._script.written(node))
@@ -616,6 +514,9 @@ class _Way:
             return self._apply(known, arguments, named)
         if name in {"exit", "quit", "_exit"}:
             self._leave()
+        if name == "open" and arguments and isinstance(arguments[0], Text):
+            path = arguments[0].plain
+            return Unknown(chosen=True) if CHOSEN in path else File(path)
         if name == "filter_by_containers":
             return strings.containers(node.lineno, self._choices).guarded(self._guards)
         return strings.builtin(name, arguments)
@@ -627,11 +528,16 @@ class _Way:
             self._leave()
         if function.attr in {"parse_args", "parse_known_args"}:
             return Unknown(chosen=True)
+        if isinstance(function.value, ast.Name) and function.value.id in {"str", "bytes"} and arguments:
+            return strings.method(arguments[0], function.attr, arguments[1:], named)
         holder = self._value(function.value)
         if isinstance(holder, Instance | ClassOf):
             return self._apply(self._attribute(function), arguments, named)
         if function.attr == "filter_by_containers":
             return strings.containers(node.lineno, self._choices).guarded(self._guards)
+        if isinstance(holder, File) and function.attr == "read":
+            text = self._script.file(holder.path)
+            return Unknown(path=holder.path) if text is None else text.guarded(self._guards)
         if isinstance(holder, Text):
             self._script.spend(len(holder.pieces) + (len(holder.plain) >> 6))
         return strings.method(holder, function.attr, arguments, named)
@@ -653,31 +559,34 @@ class _Way:
             if one not in scope.names:
                 scope.set(one, self._value(default))
         outside, self._scope = self._scope, scope
-        decided, self._decided = self._decided, [*self._decided]
         try:
-            with self._deeper():
-                if isinstance(called.node, ast.Lambda):
-                    return self._value(called.node.body)
-                self._block(called.node.body)
+            self._depth += 1
+            if self._depth > _DEPTH:
+                raise TooMuch
+            if isinstance(called.node, ast.Lambda):
+                return self._value(called.node.body)
+            self._block(called.node.body)
         except _Return as returned:
             return returned.value
-        except _Leave:
+        except _Loop:
             return Unknown()
         finally:
             self._scope = outside
-            self._decided = decided
+            self._depth -= 1
         return None
 
     def _bpf(self, node: ast.Call, arguments: list[Value], named: dict[str, Value]) -> Value:
-        source = named.get("src_file") or (arguments[0] if arguments else None)
-        if source is not None:
-            self._miss(node.lineno, "the C is in another file")
         text = named.get("text")
+        source = named.get("src_file") or (arguments[0] if arguments else None)
+        if isinstance(source, Text) and CHOSEN not in source.plain:
+            text = self._script.file(source.plain) or Unknown(path=source.plain)
         if isinstance(text, Text):
             flags = self._items(named.get("cflags")) or []
             plain = [shown(one).plain for one in flags]
             macros = tuple(one.removeprefix("-D") for one in plain if one.startswith("-D"))
             self._trace.programs.append(Embedded(text.guarded(self._guards), macros, node.lineno))
+        elif isinstance(text, Unknown) and text.path is not None:
+            self._miss(node.lineno, f"the C is in {text.path}")
         elif text is not None and not (isinstance(text, Unknown) and text.chosen):
             self._miss(node.lineno, "the C is put together in a way that is not followed")
         return Unknown()
@@ -710,7 +619,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "tracepoint": ("tp", "tp_re", "fn_name"),
     "raw_tracepoint": ("tp", "fn_name"),
 }
-"""Those that name something of the kernel. ``attach_kfunc`` and the like only repeat the C function's name."""
+"""Those that name something of the kernel; ``attach_kfunc`` and the like only repeat the function's name."""
 
 
 def _more(guards: Guards, further: Guards) -> Guards:
@@ -718,6 +627,9 @@ def _more(guards: Guards, further: Guards) -> Guards:
 
 
 def _like(value: Value) -> Unknown:
+    """Something that comes out of a value: chosen by the user if that is."""
+    if isinstance(value, Atom):
+        return Unknown(CHOSEN in value.key)
     return Unknown(isinstance(value, Unknown) and value.chosen)
 
 
@@ -749,13 +661,3 @@ def _ends(body: Sequence[ast.stmt]) -> bool:
         case ast.Expr(value=ast.Call() as call):
             return _called(call.func) in {"exit", "quit", "_exit"}
     return False
-
-
-def _assigned(body: Sequence[ast.stmt]) -> set[str]:
-    """The variables that a block gives a value."""
-    found = set()
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                found.add(node.id)
-    return found

@@ -19,7 +19,9 @@ _FIELD = re.compile(r"\{\{|\}\}|\{(\w*)(?:[^{}]*)\}")
 _NO_CONTAINERS = "static int container_should_be_filtered(void) { return 0; }\n"
 _CGROUP = (
     'BPF_TABLE_PINNED("hash", u64, u64, cgroupset, 1024, "");\n'
-    "static int _cgroup(void) { u64 id = bpf_get_current_cgroup_id(); return cgroupset.lookup(&id) == NULL; }\n"
+    "static int _cgroup(void) {\n"
+    "u64 id = bpf_get_current_cgroup_id(); return cgroupset.lookup(&id) == NULL;\n"
+    "}\n"
 )
 _NAMESPACE = (
     'BPF_TABLE_PINNED("hash", u64, u32, mount_ns_set, 1024, "");\n'
@@ -95,8 +97,11 @@ def _arithmetic(left: float, op: ast.operator, right: float) -> Value:
 
 
 def _of(*values: Value) -> Unknown:
-    """Unknown, chosen by the user if one of these is."""
-    return Unknown(any(isinstance(one, Unknown) and one.chosen for one in values))
+    """Unknown, chosen by the user or from a file if one of these is."""
+    unknown = [one for one in values if isinstance(one, Unknown)]
+    chosen = any(one.chosen for one in unknown)
+    chosen = chosen or any(CHOSEN in one.plain for one in values if isinstance(one, Text))
+    return Unknown(chosen, next((one.path for one in unknown if one.path), None))
 
 
 def _formatted(template: Text, value: Value) -> Text:

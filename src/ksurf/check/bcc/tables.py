@@ -1,7 +1,7 @@
 """Lists: BCC's macros and methods by what they need of the kernel, and what kernel headers give other names.
 
-Sources: BCC's ``src/cc/export/helpers.h`` (macros) and ``src/cc/frontends/clang/b_frontend_action.cc`` (methods
-of maps); ``include/net/sock.h``, ``include/net/inet_sock.h`` and the other headers named below.
+Sources: BCC's ``src/cc/export/helpers.h`` (macros) and ``src/cc/frontends/clang/b_frontend_action.cc``
+(methods of maps); ``include/net/sock.h``, ``include/net/inet_sock.h`` and the other headers named below.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Text:
         """As ``str.replace`` does it."""
         if not old:
             return self
-        changes = []
+        changes: list[tuple[int, int, Text]] = []
         position = self.plain.find(old)
         while position >= 0 and len(changes) != count:
             changes.append((position, position + len(old), new))

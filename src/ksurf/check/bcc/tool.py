@@ -13,7 +13,8 @@ from ksurf.check.bcc.c_program import CFacts, Function, Place, TypeOfField, read
 from ksurf.check.bcc.guard import Guards, Ways, explore, merged, simplest
 from ksurf.check.bcc.preprocess import DEFINE, Preprocessed, preprocess
 from ksurf.check.bcc.questions import syscall_of, wildcards
-from ksurf.check.bcc.script import Attach, Embedded, Script, Trace
+from ksurf.check.bcc.script import follow
+from ksurf.check.bcc.source import Attach, Embedded, ReadFile, Script, Trace
 from ksurf.check.bcc.text import CHOSEN, SYSCALL_PREFIX, TooLong
 from ksurf.check.dependency import (
     Condition,
@@ -57,11 +58,13 @@ def read_tool(
     *,
     path: str | None = None,
     type_of_field: TypeOfField | None = None,
+    read_file: ReadFile | None = None,
 ) -> Consumer:
     """Read a BCC tool: a file, or its text.
 
-    ``type_of_field`` tells the C type of a kernel struct's field, by any kernel that has it; without it, members
-    behind a pointer in a kernel struct are not followed, and ``incomplete`` says which.
+    ``type_of_field`` tells the C type of a kernel struct's field, by any kernel that has it; without it,
+    members behind a pointer in a kernel struct are not followed, and ``incomplete`` says which.
+    ``read_file`` finds the files that come with the tool, if it has its C in one.
     """
     shown = path or (str(source) if isinstance(source, Path) else name)
 
@@ -88,7 +91,7 @@ def read_tool(
         return cannot(f"line {error.lineno or 1}: {why}: {error.msg}")
     except (ValueError, RecursionError, MemoryError) as error:
         return cannot(f"it is not Python that can be read: {error}")
-    return _Tool(data, shown, type_of_field).read(tree, name)
+    return _Tool(data, shown, type_of_field, read_file).read(tree, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +118,14 @@ class _Attached:
 
 
 class _Tool:
-    def __init__(self, data: bytes, path: str, type_of_field: TypeOfField | None) -> None:
+    def __init__(
+        self, data: bytes, path: str, type_of_field: TypeOfField | None, read_file: ReadFile | None
+    ) -> None:
         self._data = data
         self._lines = data.split(b"\n")
         self._path = path
         self._type_of_field = type_of_field
+        self._read_file = read_file
         self._wanted: dict[_Wanted, dict[Guards, None]] = {}
         self._programs: dict[tuple[str, str, int], dict[Guards, None]] = {}
         self._incomplete: dict[tuple[int, str], None] = {}
@@ -129,14 +135,17 @@ class _Tool:
 
     def read(self, tree: ast.Module, name: str) -> Consumer:
         self._own = _defined(tree)
-        ways = explore(Script(tree, self._data).follow, _SCRIPT_WAYS)
+        script = Script(tree, self._data, self._read_file)
+        ways = explore(lambda choices: follow(script, choices), _SCRIPT_WAYS)
         if ways.left_out:
             self._miss(1, f"the script has more than {_SCRIPT_WAYS} ways; some were not followed")
         for trace in ways.results:
             self._trace(trace)
         programs = [
             Program(function, section, _optional(alternatives))
-            for (function, section, _), alternatives in sorted(self._programs.items(), key=lambda one: one[0][2])
+            for (function, section, _), alternatives in sorted(
+                self._programs.items(), key=lambda one: one[0][2]
+            )
         ]
         incomplete = [f"line {line}: {what}" for line, what in sorted(self._incomplete)]
         return Consumer(
@@ -165,7 +174,7 @@ class _Tool:
         self._wanted.setdefault(wanted, {})[place.guards] = None
 
     def _dependencies(self) -> Iterator[Dependency]:
-        for one, alternatives in sorted(self._wanted.items(), key=lambda item: (item[0].line or 0)):
+        for one, alternatives in sorted(self._wanted.items(), key=lambda item: item[0].line or 0):
             uses = tuple(
                 Use(one.program, self._path, one.line, self._source(one.line), guard=merged(guards))
                 for guards in simplest(alternatives)
@@ -290,9 +299,7 @@ class _Tool:
             for number, place in function.raw:
                 self._take(Kind.TRACEPOINT_FIELD, f"{one.event}::{number}", one, place)
 
-    def _take(
-        self, kind: Kind, name: str, one: _Attached, place: Place, expected: str | None = None
-    ) -> None:
+    def _take(self, kind: Kind, name: str, one: _Attached, place: Place, expected: str | None = None) -> None:
         both = Place(place.line, tuple(dict.fromkeys(one.guards + place.guards)))
         self._want(kind, name, both, program=one.function, expected=expected)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeGuard, Union
 from ksurf.check.bcc.guard import And, Atom, Formula, Guards, Not, Or
 from ksurf.check.bcc.text import CHOSEN, UNKNOWN, Text
 
-__all__ = ["ClassOf", "Function", "Instance", "Scope", "Unknown", "Value", "is_formula", "shown"]
+__all__ = ["ClassOf", "File", "Function", "Instance", "Scope", "Unknown", "Value", "is_formula", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,15 @@ class Unknown:
 
     chosen: bool = False
     """It comes from what the user gives: no need of the tool itself is hidden in it."""
+    path: str | None = None
+    """It comes from this file, which is not at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the script opens."""
+
+    path: str
 
 
 @dataclass(slots=True)
@@ -125,9 +134,21 @@ class Instance:
         return self.attributes[name] if name in self.attributes else self.kind.find(name)
 
 
-Value: TypeAlias = Union[  # noqa: UP007  # names that come later must be quoted
-    "Text", "Formula", "Unknown", "Function", "ClassOf", "Instance", "list[Value]", "tuple[Value, ...]",
-    "dict[str | int, Value]", bool, int, float, None,
+Value: TypeAlias = Union[  # names that come later must be quoted
+    "Text",
+    "Formula",
+    "Unknown",
+    "File",
+    "Function",
+    "ClassOf",
+    "Instance",
+    "list[Value]",
+    "tuple[Value, ...]",
+    "dict[str | int, Value]",
+    bool,
+    int,
+    float,
+    None,
 ]
 
 
