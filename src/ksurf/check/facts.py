@@ -207,7 +207,7 @@ def gather(wanted: Iterable[Dependency | Condition], kernels: Kernels) -> list[F
     }
     # What is not exported any more may be a function that is not, or has become an inline one.
     functions |= {name for name, held in exports.items() if not all(held)}
-    rows = functions_in_brief(sorted(functions), kernels) if functions else {}
+    rows = functions_in_brief(sorted(functions), kernels, placed=set(exports)) if functions else {}
     events = lookup.tracepoints_named(sorted(asked.tracepoints), kernels) if asked.tracepoints else {}
     behind = {
         row.tracepoint or row.name for held in events.values() for found in held for row in found if row.name
@@ -266,7 +266,7 @@ def _types(names: set[str], fields: set[str], kernels: Kernels) -> list[dict[str
     known: list[dict[str, tuple[TypeRow, ...]]] = [{} for _ in kernels]
     missing = sorted(names)
     while missing:
-        found = lookup.types_named(missing, kernels, kinds=_TYPE_KINDS)
+        found = lookup.types_named(missing, kernels, kinds=_TYPE_KINDS, uses=False)
         for at, own in enumerate(known):
             for name in missing:
                 rows = found[name][at].types

@@ -107,6 +107,7 @@ class _Bench:
         self._facts = facts
         self._baseline = baseline
         self._rulings: dict[tuple[object, ...], Ruling] = {}
+        self._baselines: dict[tuple[object, ...], Kernel | None] = {}
         self._series: dict[tuple[str, str], list[Kernel]] = {}
         for kernel in sorted(facts):
             self._series.setdefault((kernel.arch, kernel.flavor), []).append(kernel)
@@ -141,14 +142,16 @@ class _Bench:
         if self._baseline is not None:
             named = self._ruling(consumer, dependency, self._baseline, None)
             return None if named.outcome is Outcome.BROKEN else self._baseline
-        candidates = [
-            (other, self._ruling(consumer, dependency, other, None).outcome)
-            for other in self._series[kernel.arch, kernel.flavor]
-        ]
-        having = [other for other, outcome in candidates if outcome is not Outcome.BROKEN]
-        built = [other for other in having if is_as_expected(dependency, self._facts[other])]
-        good = [other for other, outcome in candidates if outcome is Outcome.OK]
-        return next(iter(built or good or having), None)
+        what = (dependency.kind, dependency.name, dependency.mechanism, dependency.crc, dependency.expected)
+        key = (consumer, *what, kernel.arch, kernel.flavor)
+        if key not in self._baselines:
+            series = self._series[kernel.arch, kernel.flavor]
+            outcomes = {other: self._ruling(consumer, dependency, other, None).outcome for other in series}
+            having = [other for other in series if outcomes[other] is not Outcome.BROKEN]
+            built = [other for other in having if is_as_expected(dependency, self._facts[other])]
+            good = [other for other in having if outcomes[other] is Outcome.OK]
+            self._baselines[key] = next(iter(built or good or having), None)
+        return self._baselines[key]
 
 
 def judge_dependency(

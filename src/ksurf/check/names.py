@@ -1,7 +1,7 @@
 """Plain lists of names: one dependency a line, ``kprobe:vfs_read``, ``struct:task_struct::pid``.
 
-``#`` begins a comment, a ``?`` before the line marks what the consumer can do without, and a word that is none of
-those below is an error of that line.
+``#`` begins a comment, a ``?`` before the line marks what the consumer can do without, and a word that is not
+in :data:`WORDS` is an error of that line.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ksurf.check.dependency import Kind
+from ksurf.check.rules.parameter import parsed
 from ksurf.dataset import lookup
+from ksurf.dataset.lookup.brief import callers_named
 from ksurf.dataset.lookup.table import values_of
 from ksurf.kernel import Kernel
 from ksurf.surface.change import RenameProposed
 from ksurf.surface.lsm import HOOKS_UNION, hooks
-from ksurf.surface.rename import Whole, propose_wholes
+from ksurf.surface.rename import NAME_LIMIT, Whole, name_similarity, propose_wholes
 
 __all__ = ["named_successors"]
 
@@ -34,33 +36,37 @@ Wholes = tuple[list[Whole], list[Whole]]
 
 
 def _functions(names: Collection[str], old: Place, new: Place) -> Wholes:
-    """Functions that are declared in the same files."""
+    """Functions declared in the same files; static ones take no part if none of those that went is."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = {"functions": ("name", "decl_file", "prototype")}
+    columns = {"functions": ("name", "decl_file", "external", "prototype")}
     before, after = (held["functions"] for held in lookup.read_tables([old[1], new[1]], columns))
-    wanted = pc.is_in(before["name"], value_set=pa.array(sorted(names), pa.string()))
-    files = pc.drop_null(before["decl_file"].filter(wanted)).unique()
-    sides = []
-    for own, other in ((before, after), (after, before)):
+    wanted = before.filter(pc.is_in(before["name"], value_set=pa.array(sorted(names), pa.string())))
+    files = pc.drop_null(wanted["decl_file"].combine_chunks()).unique()
+    all_external = pc.all(wanted["external"], skip_nulls=False).as_py()
+    result = []
+    for place, own, other in ((old, before, after), (new, after, before)):
         rows = own.filter(pc.is_in(own["decl_file"], value_set=files))
         rows = rows.filter(pc.invert(pc.is_in(rows["name"], value_set=other["name"].combine_chunks())))
-        sides.append(_function_wholes(rows))
-    return sides[0], sides[1]
+        if all_external:
+            rows = rows.filter(rows["external"])
+        held = sorted({*rows["name"].to_pylist()})
+        near = [one for one in held if any(name_similarity(one, name) >= NAME_LIMIT for name in names)]
+        rows = rows.filter(pc.is_in(rows["name"], value_set=pa.array(near, pa.string())))
+        callers = callers_named(near, [place])[0] if near else {}
+        result.append(_function_wholes(rows, callers))
+    return result[0], result[1]
 
 
-def _function_wholes(rows: Any) -> list[Whole]:
+def _function_wholes(rows: Any, callers: Mapping[str, frozenset[str]]) -> list[Whole]:
     found: dict[str, Whole] = {}
     for name, file, prototype in zip(
         *(values_of(rows[column]) for column in ("name", "decl_file", "prototype")), strict=True
     ):
-        shape: frozenset[str] = frozenset()
-        if prototype is not None:
-            # Taken apart at its commas: enough to see how much two have in common.
-            result, _, parameters = prototype.partition(f"{name}(")
-            shape = frozenset((result, *parameters.split(", ")))
-        found.setdefault(name, Whole(name, name, file, shape))
+        taken = parsed([] if prototype is None else [prototype], name)
+        shape = [taken[0].return_type, *(param.text for param in taken[0].params)] if taken else []
+        found.setdefault(name, Whole(name, name, file, frozenset(shape), callers[name]))
     return list(found.values())
 
 

@@ -18,16 +18,22 @@ from ksurf.check.rules.function import inline_callers
 from ksurf.check.spelling import hook_text
 from ksurf.check.successors import named_successors
 from ksurf.check.verdict import Finding, Outcome, Suggestion
+from ksurf.dataset.lookup import function_names
 from ksurf.kernel import Kernel
+from ksurf.report.near import near
 from ksurf.surface.attach import Mechanism
+from ksurf.surface.change import RenameProposed
 from ksurf.surface.field import owner_and_path
 from ksurf.surface.rename import Candidate, propose
 from ksurf.surface.types import enumerators, fields
 
 __all__ = ["Suggestions"]
 
-_CALLERS_LIMIT = 3
+_CALLERS_LIMIT = 4
 """A function that was inlined into more is not watched by watching its callers."""
+_NEAR_LIMIT = 3
+_NEAR_NAMES_LIMIT = 8
+"""A list of names that no kernel has is no question of spelling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,16 @@ class Suggestions:
         wanted = list(dict.fromkeys(_wanted(consumer, finding) for consumer, finding in findings))
         last = {one: self._last_with(one) for one in wanted}
         renamed = self._renamed(wanted, last)
-        callers = {
-            one: held
-            for one in wanted
-            if one.kind is Kind.FUNCTION and 0 < len(held := self._callers(one)) <= _CALLERS_LIMIT
-        }
-        fitting = self._fitting(renamed, callers)
+        near_names = self._near(wanted, last)
+        others: dict[_Wanted, list[str]] = {}
+        for one in wanted:
+            if one.kind is Kind.FUNCTION and one not in renamed:
+                held = near_names.get(_own_name(one), []) if self._is_gone(one) else self._callers(one)
+                others[one] = held if len(held) <= _CALLERS_LIMIT else []
+        fitting = self._fitting(renamed, others)
         for one in wanted:
             self._found[one] = tuple(
-                self._made(one, last[one], renamed.get(one), callers.get(one, ()), fitting)
+                self._made(one, last[one], renamed.get(one), others.get(one, ()), fitting)
             )
 
     def added(self, consumer: ConsumerKind, finding: Finding) -> Finding:
@@ -80,13 +87,17 @@ class Suggestions:
         return replace(finding, suggestions=finding.suggestions + found) if found else finding
 
     def _last_with(self, wanted: _Wanted) -> Kernel | None:
-        """The newest older kernel of the series that has it, or the oldest newer one."""
+        """The newest older kernel of the series that has it, or the oldest newer one; else of all kernels."""
         here = wanted.kernel
-        series = sorted(k for k in self._facts if (k.arch, k.flavor) == (here.arch, here.flavor))
+        series = [k for k in self._facts if (k.arch, k.flavor) == (here.arch, here.flavor)]
+        return self._nearest_with(wanted, series) or self._nearest_with(wanted, self._facts)
+
+    def _nearest_with(self, wanted: _Wanted, kernels: Iterable[Kernel]) -> Kernel | None:
+        here = wanted.kernel
         asked = Dependency(wanted.kind, wanted.name, wanted.mechanism)
         has = [
             k
-            for k in series
+            for k in sorted(kernels)
             if judge_case(Case(asked, wanted.consumer, self._facts[k])).outcome is not Outcome.BROKEN
         ]
         older, newer = [k for k in has if k < here], [k for k in has if here < k]
@@ -96,7 +107,7 @@ class Suggestions:
         self, wanted: Sequence[_Wanted], last: Mapping[_Wanted, Kernel | None]
     ) -> dict[_Wanted, _Successor]:
         found: dict[_Wanted, _Successor] = {}
-        by_pair: dict[tuple[Kind, Kernel, Kernel], list[_Wanted]] = {}
+        gone: dict[tuple[Kind, Kernel], list[_Wanted]] = {}
         for one in wanted:
             before = last[one]
             if before is None:
@@ -106,20 +117,41 @@ class Suggestions:
             elif one.kind is Kind.ENUMERATOR:
                 held = self._renamed_enumerator(one, before)
             else:
+                held = None
                 if self._is_gone(one):
-                    by_pair.setdefault((one.kind, before, one.kernel), []).append(one)
-                continue
+                    gone.setdefault((one.kind, before), []).append(one)
             if held is not None:
                 found[one] = held
-        for (kind, before, here), group in by_pair.items():
-            names = {base_name(one.name) if kind is Kind.FUNCTION else one.name for one in group}
-            pair = (before, self._places[before]), (here, self._places[here])
-            renames = {r.old: r for r in named_successors(kind, names, *pair)}
+        for (kind, before), group in gone.items():
+            # The first kernel without a name tells who took its place: on later ones more has changed.
+            firsts: dict[str, Kernel] = {}
             for one in group:
-                name = base_name(one.name) if kind is Kind.FUNCTION else one.name
-                if name in renames:
-                    found[one] = _Successor(renames[name].new, None, renames[name].evidence)
+                name = _own_name(one)
+                firsts[name] = min(firsts.get(name, one.kernel), one.kernel)
+            renames: dict[str, RenameProposed] = {}
+            for here in sorted(set(firsts.values())):
+                names = {name for name, first in firsts.items() if first == here}
+                pair = (before, self._places[before]), (here, self._places[here])
+                renames.update((rename.old, rename) for rename in named_successors(kind, names, *pair))
+            for one in group:
+                if (rename := renames.get(_own_name(one))) is not None:
+                    found[one] = _Successor(rename.new, None, rename.evidence)
         return found
+
+    def _near(self, wanted: Sequence[_Wanted], last: Mapping[_Wanted, Kernel | None]) -> dict[str, list[str]]:
+        """Functions whose names are near those that no kernel of the series has: it may have been renamed
+        before, or be misspelt. They are looked for on the oldest kernel, which is the nearest in time.
+        """
+        names = dict.fromkeys(
+            _own_name(one)
+            for one in wanted
+            if one.kind is Kind.FUNCTION and last[one] is None and self._is_gone(one)
+        )
+        if not names:
+            return {}
+        oldest = min(self._places)
+        known = function_names([(oldest, self._places[oldest])])
+        return {name: near(name, known, limit=_NEAR_LIMIT) for name in list(names)[:_NEAR_NAMES_LIMIT]}
 
     def _is_gone(self, wanted: _Wanted) -> bool:
         """It is not there at all: what is there and cannot be attached to has not got another name."""
@@ -170,7 +202,15 @@ class Suggestions:
                 return _Successor(
                     f"{owner}::{rename.new}{rest}", None if rest else new[rename.new].type, rename.evidence
                 )
-        return None
+        # What was divided keeps its name as a part of the new ones: i_atime, i_atime_sec and i_atime_nsec.
+        plain = gone.rpartition(".")[2].strip("_")
+        parts_of = [one for one in new if one not in old and plain in one and len(plain) > 2]
+        same = [one for one in parts_of if one.strip("_") == plain]
+        if len(same) == 1 and path == gone:
+            return _Successor(f"{owner}::{same[0]}", new[same[0]].type, ("the same but for underscores",))
+        if not parts_of or len(parts_of) > _CALLERS_LIMIT or path != gone:
+            return None
+        return _Successor(f"{owner}::{parts_of[0]}", None, (f"new are {', '.join(parts_of)}",))
 
     def _renamed_enumerator(self, wanted: _Wanted, before: Kernel) -> _Successor | None:
         enum, _, name = wanted.name.rpartition("::")
@@ -194,13 +234,13 @@ class Suggestions:
         return inline_callers(status)
 
     def _fitting(
-        self, renamed: Mapping[_Wanted, _Successor], callers: Mapping[_Wanted, Sequence[str]]
+        self, renamed: Mapping[_Wanted, _Successor], others: Mapping[_Wanted, Sequence[str]]
     ) -> set[tuple[Kernel, Dependency]]:
         """Those of the proposals that are fine where they are proposed, or nearly so."""
         asked: dict[Kernel, dict[Dependency, None]] = {}
         consumers: dict[tuple[Kernel, Dependency], ConsumerKind] = {}
-        for one in (*renamed, *callers):
-            names = [renamed[one].name] if one in renamed else list(callers[one])
+        for one in (*renamed, *others):
+            names = [renamed[one].name] if one in renamed else list(others[one])
             for name in names:
                 dependency = Dependency(one.kind, name, one.mechanism)
                 asked.setdefault(one.kernel, {})[dependency] = None
@@ -222,7 +262,7 @@ class Suggestions:
         wanted: _Wanted,
         last: Kernel | None,
         successor: _Successor | None,
-        callers: Sequence[str],
+        others: Sequence[str],
         fitting: set[tuple[Kernel, Dependency]],
     ) -> Iterator[Suggestion]:
         alternative: tuple[str, str] | None = None
@@ -236,14 +276,18 @@ class Suggestions:
                 alternative = successor.name, successor.name
         usable = [
             name
-            for name in callers
+            for name in others
             if (wanted.kernel, Dependency(wanted.kind, name, wanted.mechanism)) in fitting
         ]
         if usable:
             code, language = hook_text(wanted.consumer, wanted.mechanism or Mechanism.KPROBE, usable[0])
-            what = "its caller" if len(callers) == 1 else "its callers"
-            more = f", {', '.join(usable)}" if len(callers) > 1 else f" {usable[0]}"
-            yield Suggestion(f"attach to {what}{more}, with other parameters", code, language)
+            if self._is_gone(wanted):
+                yield Suggestion(f"names that are near: {', '.join(usable)}", code, language)
+            else:
+                what = "its caller" if len(others) == 1 else "its callers"
+                yield Suggestion(
+                    f"attach to {what} {', '.join(usable)}, with other parameters", code, language
+                )
         held = guard(wanted.consumer, Dependency(wanted.kind, wanted.name, wanted.mechanism), alternative)
         if held is not None:
             yield held
@@ -258,6 +302,11 @@ class Suggestions:
         if wanted.kind in {Kind.FUNCTION, Kind.TRACEPOINT, Kind.LSM} and wanted.mechanism is not None:
             return Suggestion(text, *hook_text(wanted.consumer, wanted.mechanism, successor.name))
         return Suggestion(text)
+
+
+def _own_name(wanted: _Wanted) -> str:
+    """What tables have it by."""
+    return base_name(wanted.name) if wanted.kind is Kind.FUNCTION else wanted.name
 
 
 def _wanted(consumer: ConsumerKind, finding: Finding) -> _Wanted:

@@ -174,7 +174,8 @@ def _other_mechanisms(case: Case, symbol: str, found: Mapping[Mechanism, Verdict
     for other in _OTHERS.get(mechanism, ()) if mechanism else ():
         if found[other].attachable:
             text, language = hook_text(case.consumer, other, symbol)
-            yield Suggestion(f"{other.value} works there", text, language)
+            catch = f", but {found[other].reason}" if found[other].reason else ""
+            yield Suggestion(f"{other.value} works there{catch}", text, language)
             return
 
 
@@ -192,7 +193,11 @@ def _missed(
     if symbol == status.name:
         places = {(i.function.decl_file, i.function.decl_line) for i in status.instances if i.row.out_of_line}
         same = [i for i in status.instances if (i.function.decl_file, i.function.decl_line) in places]
-        callers = list(dict.fromkeys(s.caller for i in same for s in i.inline_callers or ()))
+        callers = [
+            name
+            for name in dict.fromkeys(s.caller for i in same for s in i.inline_callers or ())
+            if name != status.name
+        ]
         if status.inline is InlineKind.SELECTIVE and callers:
             missed.append(f"calls from {few(callers)} are missed, into which it is inlined")
             evidence.append(f"inlined into {len(callers)} function{'s' if len(callers) > 1 else ''}")

@@ -1,42 +1,79 @@
 """Functions as far as it matters to those who attach to them, in a third of the time of all that is known.
 
 What is left out is what takes most time to read: prototypes (those in BTF are found with the types),
-addresses and sections, and calls, but for those that hold a copy of a function, with the caller's name.
+where they stand, and calls, but for those that hold a copy of a function, with the caller's name.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ksurf.dataset.lookup.table import Directory, in_parallel, rows_of, stored_columns
+from ksurf.dataset.lookup.table import Directory, in_parallel, rows_of
 from ksurf.dataset.rows import CallSite, Function, FunctionRows, Instance, Symbol
 from ksurf.kernel import Kernel
 
-__all__ = ["CodeSymbols", "code_symbols", "functions_in_brief", "prototypes_named", "whole_matches"]
+__all__ = [
+    "CodeSymbols",
+    "callers_named",
+    "code_symbols",
+    "functions_in_brief",
+    "prototypes_named",
+    "whole_matches",
+]
 
 Kernels = Sequence[tuple[Kernel, Path]]
 
 
-def functions_in_brief(names: Sequence[str], kernels: Kernels) -> dict[str, list[FunctionRows]]:
-    """The rows about each name on each kernel; ``None`` stands for what was not read."""
-    found = in_parallel(lambda kernel: _brief(kernel[0], Directory(kernel[1]), names), kernels)
+_SYMBOL = (
+    "name",
+    "function",
+    "instance",
+    "image",
+    "address",
+    "byte_size",
+    "bind",
+    "ftrace",
+    "kprobe_blacklist",
+    "error_injection",
+    "init",
+)
+
+
+def functions_in_brief(
+    names: Sequence[str], kernels: Kernels, *, placed: Collection[str] = ()
+) -> dict[str, list[FunctionRows]]:
+    """The rows about each name on each kernel; ``None`` stands for what was not read.
+
+    Where a function is declared is read of names that several functions share, and of those in ``placed``.
+    """
+    found = in_parallel(lambda kernel: _brief(kernel[0], Directory(kernel[1]), names, placed), kernels)
     return {name: [rows[name] for rows in found] for name in names}
 
 
-def _brief(kernel: Kernel, tables: Directory, names: Sequence[str]) -> dict[str, FunctionRows]:
-    columns = ["id", "name", "decl_file", "decl_line", "external"]
-    _, found = tables.table("functions").where("name", set(names), columns)
-    functions = [
-        Function(linkage_name=None, declared_inline=None, prototype=None, **row) for row in rows_of(found)
-    ]
+def _brief(
+    kernel: Kernel, tables: Directory, names: Sequence[str], placed: Collection[str]
+) -> dict[str, FunctionRows]:
+    _, found = tables.table("functions").where("name", set(names), ["id", "name", "external"])
+    listed = rows_of(found)
+    counts = Counter(row["name"] for row in listed)
+    shared = [row["id"] for row in listed if counts[row["name"]] > 1 or row["name"] in placed]
+    places = tables.table("functions").at(shared, ["decl_file", "decl_line"]) if shared else {}
+    functions = []
+    for row in listed:
+        file, line = places.get(row["id"], (None, None))
+        functions.append(Function(row["id"], row["name"], None, file, line, row["external"], None, None))
     ids = {function.id for function in functions}
     instances = _instances(tables, ids) if ids else []
     symbols = []
     if ids:
-        _, found = tables.table("symbols").where("function", ids, stored_columns("symbols"))
-        symbols = [Symbol(image=tables.images[row.pop("image")][0], **row) for row in rows_of(found)]
+        _, found = tables.table("symbols").where("function", ids, [*_SYMBOL])
+        symbols = [
+            Symbol(image=tables.images[row.pop("image")][0], section=None, type="STT_FUNC", **row)
+            for row in rows_of(found)
+        ]
     inlined = {instance.function for instance in instances if instance.inlined}
     copies = _copies(tables, inlined) if inlined else []
     result = {}
@@ -104,6 +141,26 @@ def _copies(tables: Directory, callees: Collection[int]) -> list[CallSite]:
             )
         )
     return result
+
+
+def callers_named(names: Collection[str], kernels: Kernels) -> list[dict[str, frozenset[str]]]:
+    """The names of those who call functions of these names or hold copies of them, on each kernel."""
+
+    def read(kernel: tuple[Kernel, Path]) -> dict[str, frozenset[str]]:
+        tables = Directory(kernel[1])
+        _, found = tables.table("functions").where("name", names, ["id", "name"])
+        called = dict(zip(found["id"].to_pylist(), found["name"].to_pylist(), strict=True))
+        result: dict[str, set[str]] = {name: set() for name in names}
+        if called:
+            _, found = tables.table("call_sites").where("callee", called, ["caller", "callee"])
+            sites = rows_of(found)
+            callers = tables.table("instances").at({row["caller"] for row in sites}, ["function"])
+            known = tables.table("functions").at({function for (function,) in callers.values()}, ["name"])
+            for row in sites:
+                result[called[row["callee"]]].add(known[callers[row["caller"]][0]][0])
+        return {name: frozenset(held) for name, held in result.items()}
+
+    return in_parallel(read, kernels)
 
 
 def prototypes_named(names: Collection[str], kernels: Kernels) -> list[dict[str, tuple[str, ...]]]:

@@ -28,20 +28,24 @@ __all__ = ["definitions_of", "type_names", "types_named"]
 
 
 def types_named(
-    names: Sequence[str], kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]
+    names: Sequence[str],
+    kernels: Sequence[tuple[Kernel, Path]],
+    *,
+    kinds: Collection[str],
+    uses: bool = True,
 ) -> dict[str, list[TypeRows]]:
     """The definitions of each name that are of one of the kinds, on each kernel, and where each is used."""
-    found = in_parallel(lambda kernel: _named(names, kernel[1], kinds), kernels)
+    found = in_parallel(lambda kernel: _named(names, kernel[1], kinds, uses=uses), kernels)
     keys = {row["definition"] for types, _ in found for row in types}
     wanted = set(names)
     definitions = _from_pool(keys, kernels, lambda segment: segment.definitions.overlapping("name", wanted))
     result: dict[str, list[TypeRows]] = {name: [] for name in names}
-    for (kernel, _), (types, uses) in zip(kernels, found, strict=True):
+    for (kernel, _), (types, used) in zip(kernels, found, strict=True):
         types_of, uses_of = defaultdict(list), defaultdict(list)
         for row in types:
             definition = definitions[row["definition"]]
             types_of[row["name"]].append(TypeRow(row["image"], row["evidence"], definition))
-        for row in uses:
+        for row in used:
             uses_of[row.pop("name")].append(TypeUse(**row))
         for name in result:
             result[name].append(TypeRows(kernel, name, tuple(types_of[name]), tuple(uses_of[name])))
@@ -59,7 +63,7 @@ def definitions_of(keys: Iterable[int], kernels: Sequence[tuple[Kernel, Path]]) 
 
 
 def _named(
-    names: Sequence[str], directory: Path, kinds: Collection[str]
+    names: Sequence[str], directory: Path, kinds: Collection[str], *, uses: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of ``types`` and of ``type_uses``, with images by name."""
     tables = Directory(directory)
@@ -67,12 +71,14 @@ def _named(
     types = [row for row in rows_of(found) if row["kind"] in kinds]
     if not types:
         return [], []
-    keys = {row["definition"] for row in types}
-    _, found = tables.table("type_uses").where("name", set(names), stored_columns("type_uses"))
-    uses = [row for row in rows_of(found) if row["definition"] in keys]
-    for row in (*types, *uses):
+    used: list[dict[str, Any]] = []
+    if uses:
+        keys = {row["definition"] for row in types}
+        _, found = tables.table("type_uses").where("name", set(names), stored_columns("type_uses"))
+        used = [row for row in rows_of(found) if row["definition"] in keys]
+    for row in (*types, *used):
         row["image"] = tables.images[row["image"]][0]
-    return types, uses
+    return types, used
 
 
 def _names(directory: Path, kinds: Collection[str]) -> pa.ChunkedArray:
