@@ -45,7 +45,7 @@ from ksurf.surface.symbol import SymbolStatus
 from ksurf.surface.tracepoint import BTF_TRACE, TraceEvent, judge_tracepoint, prototype_names
 from ksurf.surface.types import enumerators, prototype_text
 
-__all__ = ["ENUMS", "Facts", "Matches", "Syscalls", "gather"]
+__all__ = ["ENUMS", "Facts", "Matches", "Syscalls", "called_by", "gather"]
 
 ENUMS = {
     Kind.HELPER: "bpf_func_id",
@@ -85,8 +85,14 @@ class Syscalls:
 
     def of_symbol(self, symbol: str) -> Syscall | None:
         """The one that a symbol enters by its name, here or on another architecture."""
-        called = _CALLED.fullmatch(symbol)
-        return None if called is None else self.entered_by(called[1]) or self.named(called[1])
+        called = called_by(symbol)
+        return None if called is None else self.entered_by(called) or self.named(called)
+
+
+def called_by(symbol: str) -> str | None:
+    """The system call that a symbol would enter, by its name alone: ``openat`` of ``__arm64_sys_openat``."""
+    called = _CALLED.fullmatch(symbol)
+    return None if called is None else called[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +260,7 @@ def _entries(syscalls: Syscalls, name: str) -> list[Syscall]:
 
 def _syscalls(asked: _Asked, kernels: Kernels) -> list[Syscalls]:
     named = asked.names(Kind.FUNCTION) | asked.owners(Kind.PARAMETER)
-    if not asked.by_kind[Kind.SYSCALL] and not any(_CALLED.fullmatch(name) for name in named):
+    if not asked.by_kind[Kind.SYSCALL] and not any(called_by(name) for name in named):
         return [Syscalls()] * len(kernels)
     columns = {"syscalls": ("abi", "number", "name", "entry")}
     read = lookup.read_tables([directory for _, directory in kernels], columns)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
-from ksurf.check.facts import Facts, gather
+from ksurf.check.facts import Facts, called_by, gather
 from ksurf.check.guard_code import guard
 from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.rules import Case, judge_case
@@ -107,7 +107,7 @@ class Suggestions:
         self, wanted: Sequence[_Wanted], last: Mapping[_Wanted, Kernel | None]
     ) -> dict[_Wanted, _Successor]:
         found: dict[_Wanted, _Successor] = {}
-        gone: dict[tuple[Kind, Kernel], list[_Wanted]] = {}
+        gone: dict[tuple[Kind, Kernel, str, str], list[_Wanted]] = {}
         for one in wanted:
             before = last[one]
             if before is None:
@@ -119,10 +119,10 @@ class Suggestions:
             else:
                 held = None
                 if self._is_gone(one):
-                    gone.setdefault((one.kind, before), []).append(one)
+                    gone.setdefault((one.kind, before, one.kernel.arch, one.kernel.flavor), []).append(one)
             if held is not None:
                 found[one] = held
-        for (kind, before), group in gone.items():
+        for (kind, before, _, _), group in gone.items():
             # The first kernel without a name tells who took its place: on later ones more has changed.
             firsts: dict[str, Kernel] = {}
             for one in group:
@@ -157,11 +157,9 @@ class Suggestions:
         """It is not there at all: what is there and cannot be attached to has not got another name."""
         facts = self._facts[wanted.kernel]
         match wanted.kind:
-            case Kind.FUNCTION if not is_pattern(wanted.name):
+            case Kind.FUNCTION if not is_pattern(wanted.name) and called_by(wanted.name) is None:
                 status = facts.functions.get(base_name(wanted.name))
-                return (status is None or not status.is_present) and facts.syscalls.of_symbol(
-                    wanted.name
-                ) is None
+                return status is None or not status.is_present
             case Kind.EXPORT:
                 return wanted.name not in facts.exports or not facts.exports[wanted.name].is_present
             case Kind.TRACEPOINT if not is_pattern(wanted.name):

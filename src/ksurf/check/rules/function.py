@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ksurf.check.dependency import ConsumerKind, Kind
-from ksurf.check.facts import Facts
+from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern, split_hook
 from ksurf.check.rules.case import Case, Ruling, few, refused, with_module
 from ksurf.check.spelling import hook_text
@@ -53,6 +53,8 @@ def _absent(case: Case, symbol: str, status: FunctionStatus | None) -> Ruling:
     if wrapper is not None and wrapper.entry != symbol:
         evidence = (f"the system call {wrapper.name} is entered by {wrapper.entry} here", *evidence)
         suggestions = tuple(_wrapper_suggestions(case, wrapper.name, wrapper.entry))
+    elif wrapper is None and case.facts.syscalls.rows and (called := called_by(symbol)) is not None:
+        evidence = (f"there is no system call {called} on this architecture", *evidence)
     return Ruling(
         Outcome.BROKEN, f"{refused(case)}: the kernel has no function {symbol}", evidence, suggestions
     )
