@@ -60,7 +60,7 @@ def function(
     on: Kernel = NEW,
     marks: Marks = MARKS,
 ) -> FunctionStatus:
-    """A function with symbols (names stand for plain ones), inlined into callers, with so many pieces of code."""
+    """A function with symbols (names stand for plain ones), inlined into callers, in so many pieces."""
     own = Function(0, name, None, file, 1, external, False, None)
     instances = [
         Instance(at, 0, image, "dwarf", None, at, bool(inlined_into), at < code, at + 1, 16, None, None)
@@ -104,7 +104,7 @@ def event(
     prototype: Definition | None = None,
     on: Kernel = NEW,
 ) -> Any:
-    """A status of an event of fields (type, name, offset, size); ``prototype`` is that of what calls its probes."""
+    """A status of an event of fields (type, name, offset, size); ``prototype`` is of its probes' caller."""
     listed = tuple(TracepointField(n, t, offset, size, False) for t, n, offset, size in fields)
     row = Tracepoint(image, system, name, name, name, "", listed)
     known = {} if prototype is None else {f"__traceiter_{name}": prototype}
