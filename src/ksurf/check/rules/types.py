@@ -104,9 +104,10 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
         return Ruling(Outcome.CHANGED, f"{name} is {word}: it may be read wrongly", evidence)
     if not same_type(a.type, b.type) and not is_built:
         return Ruling(Outcome.CHANGED, f"{name} has another type: it may be read wrongly", evidence)
-    if a.byte_size != b.byte_size and _is_number(b) and not is_built:
+    resized = a.byte_size != b.byte_size and None not in (a.byte_size, b.byte_size)
+    if resized and _is_number(b) and not is_built:
         return Ruling(Outcome.CHANGED, f"{name} has another size: it may be read wrongly", evidence)
-    if (a.bit_offset != b.bit_offset or a.byte_size != b.byte_size) and case.consumer is ConsumerKind.MODULE:
+    if (a.bit_offset != b.bit_offset or resized) and case.consumer is ConsumerKind.MODULE:
         return Ruling(
             Outcome.CHANGED,
             f"{name} lies elsewhere than where the module was built: it reads and writes other memory",
