@@ -4,7 +4,10 @@ Every function releases the GIL, never calls back into Python, and raises :class
 whose message names the file, the member or offset, and the reason.
 """
 
+from collections.abc import Sequence
 from typing import Any, final
+
+from typing_extensions import Buffer
 
 __version__: str
 __all__ = [
@@ -18,6 +21,8 @@ __all__ = [
     "bpf_object",
     "bpf_objects",
     "bpf_objects_in",
+    "core_relocations",
+    "core_resolve",
     "deb_control",
     "deb_member",
     "decompress",
@@ -132,6 +137,37 @@ class Archive:
         The path may be anything. A file of more than ``limit`` bytes has ``None`` instead of them, and is
         only gone past by the next call, however large it claims to be: sum up the sizes before.
         """
+
+def core_relocations(data: Buffer) -> ArrowStream:
+    """What the CO-RE relocations of an eBPF object are about, in the order in which libbpf applies them.
+
+    ``number`` (int32) counts them from 0. ``section`` and ``offset`` (uint32, bytes) say where the
+    instruction is, ``function`` (str?) in which one, ``file``, ``line``, ``column`` (int32?) and ``text``
+    (str?) from which source line. ``kind`` is the kind in the kernel's words
+    (``BPF_CORE_FIELD_BYTE_OFFSET``), or a number. ``root_kind`` (``struct``, ``union``, ``enum``,
+    ``typedef``...), ``root`` (``task_struct``) and ``flavor`` (``old`` of ``task_struct___old``) name the
+    type, ``path`` what of it (``se.vruntime``, an enumerator; null: the type itself), ``type`` a field's
+    type in the object, as C. ``reason`` says why one makes no sense; these are then null. Source:
+    Documentation/bpf/btf.rst, include/uapi/linux/bpf.h.
+    """
+
+def core_resolve(
+    objects: Sequence[Buffer],
+    vmlinux_btf: Buffer,
+    module_btfs: Sequence[tuple[str, Buffer]],
+) -> ArrowStream:
+    """What becomes of the relocations of eBPF objects on the kernel with that BTF: what libbpf would do.
+
+    A row is a relocation: ``object`` (int32, counted from 0) and ``relocation`` (int32, as in
+    :func:`core_relocations`). ``status``: ``resolved``; ``missing`` (the kernel does not have it) and
+    ``unsuitable`` (in a size that the instruction cannot take), where the instruction is ``poisoned``
+    (bool) and the verifier refuses the program only if it can be reached; ``ambiguous`` and ``refused``,
+    where libbpf refuses the object. ``value`` (uint64?) is the number in the kernel's types (0 if something
+    only is asked for, and not there), ``original`` (uint64?) in the object's; ``instruction`` (binary?) the
+    one or two that are loaded. ``image`` and ``type`` (str?) name the kernel's type, ``reason`` (str?) says
+    why it is none, or why the answer is no. Modules are searched, in their order, for types that vmlinux
+    does not have. Source: libbpf's relo_core.c.
+    """
 
 def deb_control(path: str) -> str:
     """The ``control`` paragraph of a Debian package, as text. Source: deb(5), deb-control(5)."""

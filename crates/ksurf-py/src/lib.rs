@@ -2,6 +2,7 @@
 //! the documentation.
 
 mod bpf;
+mod core;
 mod error;
 mod tables;
 
@@ -238,6 +239,8 @@ impl Archive {
 mod _core {
     #[pymodule_export]
     use super::bpf::{bpf_object, bpf_objects, bpf_objects_in, BpfObject};
+    #[pymodule_export]
+    use super::core::{core_relocations, core_resolve};
     #[pymodule_export]
     use super::{
         deb_control, deb_member, decompress, dwarf_types, error::ReadError, extract_btf, extract_files,

@@ -16,8 +16,10 @@ use crate::error::{Error, Result};
 pub use types::{EnumValue, Kind, Linkage, List, Member, Param, Type, Variable};
 use types::{Info, Layout};
 pub(crate) use types::{
-    BTF_KIND_DECL_TAG, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_FUNC, BTF_KIND_STRUCT, BTF_KIND_TYPEDEF,
-    BTF_KIND_UNION, BTF_KIND_VAR,
+    BTF_KIND_ARRAY, BTF_KIND_CONST, BTF_KIND_DATASEC, BTF_KIND_DECL_TAG, BTF_KIND_ENUM, BTF_KIND_ENUM64,
+    BTF_KIND_FLOAT, BTF_KIND_FUNC, BTF_KIND_FUNC_PROTO, BTF_KIND_FWD, BTF_KIND_INT, BTF_KIND_PTR,
+    BTF_KIND_RESTRICT, BTF_KIND_STRUCT, BTF_KIND_TYPEDEF, BTF_KIND_TYPE_TAG, BTF_KIND_UNION, BTF_KIND_VAR,
+    BTF_KIND_VOLATILE,
 };
 
 const BTF_MAGIC: u16 = 0xeb9f;
@@ -126,6 +128,20 @@ impl<'a> Btf<'a> {
         // the index was made such that a type ends where the next one starts
         let end = self.offsets.get(index + 1).map_or(self.end_of_types(), |&next| next as usize);
         Type::decode(self, &self.types[start as usize..end])
+    }
+
+    /// A type's name alone, which takes less than the type; `None` of what cannot be read.
+    pub(crate) fn name(&self, id: u32) -> Option<&[u8]> {
+        let Some(index) = id.checked_sub(self.first_id) else { return self.base?.name(id) };
+        let &start = self.offsets.get(index as usize)?;
+        self.string(self.u32(self.types, start as usize)).ok()
+    }
+
+    /// The number of a type's kind (`BTF_KIND_*`), which tells `ENUM` from `ENUM64`.
+    pub(crate) fn kind_number(&self, id: u32) -> Option<u8> {
+        let Some(index) = id.checked_sub(self.first_id) else { return self.base?.kind_number(id) };
+        let &start = self.offsets.get(index as usize)?;
+        Some(Info::new(self.u32(self.types, start as usize + 4)).kind)
     }
 
     /// The own types and their ids, in order.
