@@ -7,7 +7,8 @@ guards them (``guard.py``).
 """
 
 from ksurf.check.bcc.c_program import TypeOfField
+from ksurf.check.bcc.kernel_types import FieldTypes
 from ksurf.check.bcc.source import ReadFile
 from ksurf.check.bcc.tool import read_tool
 
-__all__ = ["ReadFile", "TypeOfField", "read_tool"]
+__all__ = ["FieldTypes", "ReadFile", "TypeOfField", "read_tool"]

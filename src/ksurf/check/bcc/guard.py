@@ -78,10 +78,13 @@ class Choices:
     """The answers on one way, and where they were asked for."""
 
     given: dict[str, bool]
-    default: bool
+    default: tuple[bool, bool]
+    """What to answer first: of the kernel, of the user."""
     trail: list[tuple[object, str, bool]] = field(default_factory=list)
     ended: bool = False
     """This way came to no end where all is done; the last answer led out."""
+    _behind: dict[Guard, tuple[str, bool]] = field(default_factory=dict)
+    """The answer that makes a guard."""
 
     def decide(self, formula: Formula | bool, site: object) -> tuple[bool, Guards]:
         """The answer, and the guard that it makes: what was asked of the kernel, and what it said."""
@@ -90,14 +93,23 @@ class Choices:
         about_kernel = list(dict.fromkeys((atom, said) for atom, said in asked if atom.guards))
         if not about_kernel:
             return answer, ()
-        return answer, tuple(_guard(atom, said) for atom, said in about_kernel)
+        guards = tuple(_guard(atom, said) for atom, said in about_kernel)
+        for guard, (atom, said) in zip(guards, about_kernel, strict=True):
+            self._behind[guard] = atom.key, said
+        return answer, guards
+
+    def depends(self, guards: Guards, site: object) -> None:
+        """What is done at a place depends on what was answered before, elsewhere."""
+        for guard in guards:
+            if guard in self._behind:
+                self.trail.append((site, *self._behind[guard]))
 
     def _answer(self, formula: Formula | bool, site: object, asked: list[tuple[Atom, bool]]) -> bool:
         match formula:
             case bool():
                 return formula
             case Atom():
-                said = self.given.setdefault(formula.key, self.default)
+                said = self.given.setdefault(formula.key, self.default[not formula.guards])
                 self.trail.append((site, formula.key, said))
                 asked.append((formula, said))
                 return said
@@ -134,36 +146,51 @@ class Ways(Generic[T]):
     """There were more than were followed."""
 
 
+_Answer = tuple[object, str, bool]
+"""Where something was asked, what, and what the answer was."""
+_KERNEL, _USER = (True, False), (False, True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A way to follow: these answers, one of them otherwise, and the default for what is not asked yet."""
+
+    given: dict[str, bool]
+    wanted: _Answer | None
+    default: tuple[bool, bool]
+    onward: bool = False
+
+
 def explore(run: Callable[[Choices], T], limit: int) -> Ways[T]:
     """Run once for each answer at each place where one is asked for, at most ``limit`` times."""
-    waiting: list[tuple[dict[str, bool], tuple[object, str, bool] | None, bool]] = [
-        ({}, None, False),
-        ({}, None, True),
-    ]
-    seen: set[tuple[object, str, bool]] = set()
-    planned: set[tuple[object, str, bool]] = set()
+    waiting: list[_Plan] = [_Plan({}, None, both) for both in ((False, False), (True, True), _KERNEL, _USER)]
+    seen: set[_Answer] = set()
+    planned: set[tuple[_Answer, tuple[bool, bool] | None]] = set()
     results: list[T] = []
     left_out = False
-    for given, wanted, default in waiting:
-        if wanted in seen:
+    for plan in waiting:
+        if plan.wanted in seen and not plan.onward:
             continue
         if len(results) == limit:
             return Ways(results, left_out=True)
-        answers = {**given, wanted[1]: wanted[2]} if wanted is not None else {}
-        choices = Choices(answers, default)
+        answers = {**plan.given, plan.wanted[1]: plan.wanted[2]} if plan.wanted is not None else {}
+        choices = Choices(answers, plan.default)
         results.append(run(choices))
         if not choices.trail:
             break
         seen.update(choices.trail[-1:] if choices.ended else choices.trail)
         for site, key, said in dict.fromkeys(choices.trail):
             other = (site, key, not said)
-            if other in seen or other in planned:
+            # What led out is answered otherwise, so that the other answers of this way come to something.
+            onward = choices.ended and (site, key, said) == choices.trail[-1]
+            name = (other, plan.default if onward else None)
+            if name in planned or (other in seen and not onward):
                 continue
             if len(waiting) == 4 * limit:
                 left_out = True
                 break
-            planned.add(other)
-            waiting.append((choices.given, other, default))
+            planned.add(name)
+            waiting.append(_Plan(choices.given, other, plan.default, onward))
     return Ways(results, left_out)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ksurf.check.bcc.guard import Atom
+from ksurf.check.bcc.source import Attach
 from ksurf.check.bcc.text import CHOSEN, SYSCALL_PREFIX, UNKNOWN
 from ksurf.check.dependency import Condition, Kind
 from ksurf.surface.attach import Mechanism
 
-__all__ = ["SYSCALL_PREFIXES", "question", "syscall_of", "wildcards"]
+__all__ = ["MECHANISMS", "SYSCALL_PREFIXES", "attached_to", "question", "syscall_of", "wildcards"]
 
 SYSCALL_PREFIXES = (
     "sys_",
@@ -24,6 +25,20 @@ SYSCALL_PREFIXES = (
     SYSCALL_PREFIX,
 )
 """What BCC takes for the start of a system call's function."""
+
+
+MECHANISMS = {
+    "kprobe": Mechanism.KPROBE,
+    "kretprobe": Mechanism.KRETPROBE,
+    "tracepoint": Mechanism.TRACEPOINT,
+    "raw_tracepoint": Mechanism.RAW_TP,
+    "kfunc": Mechanism.FENTRY,
+    "kretfunc": Mechanism.FEXIT,
+    "kmod_ret": Mechanism.FMOD_RET,
+    "lsm": Mechanism.LSM,
+}
+"""By BCC's names."""
+_OF_FUNCTIONS = {"kprobe", "kretprobe"}
 
 
 def syscall_of(function: str) -> str | None:
@@ -44,6 +59,19 @@ def question(method: str, arguments: list[str], text: str) -> Atom | None:
         return Atom(f"{method}({', '.join(arguments)})", text)
     key = f"{condition.kind.value} {condition.name} {condition.mechanism}"
     return Atom(key, text, condition)
+
+
+def attached_to(calls: Sequence[Attach]) -> tuple[Condition, ...]:
+    """What the first of these calls lacks where it fails."""
+    for call in calls:
+        event = call.event.plain
+        if call.regex or CHOSEN in event:
+            return ()
+        if event.startswith(SYSCALL_PREFIX):
+            return (Condition(Kind.SYSCALL, event.removeprefix(SYSCALL_PREFIX), False),)
+        kind = Kind.FUNCTION if call.how in _OF_FUNCTIONS else Kind.TRACEPOINT
+        return (Condition(kind, event, False, MECHANISMS[call.how]),)
+    return ()
 
 
 def _field(arguments: list[str]) -> Condition | None:

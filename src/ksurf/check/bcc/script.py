@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from ksurf.check.bcc import strings
 from ksurf.check.bcc.guard import And, Atom, Choices, Formula, Guards, Not, Or
-from ksurf.check.bcc.questions import question
+from ksurf.check.bcc.questions import attached_to, question
 from ksurf.check.bcc.source import Attach, Embedded, Script, TooMuch, Trace
 from ksurf.check.bcc.text import CHOSEN, SYSCALL_PREFIX, UNKNOWN, Text, TooLong
 from ksurf.check.bcc.values import ClassOf, File, Function, Instance, Scope, Unknown, Value, is_formula, shown
@@ -201,7 +201,7 @@ class _Way:
 
     def _try(self, node: ast.Try) -> None:
         copes = bool(node.handlers) and not all(_ends(handler.body) for handler in node.handlers)
-        before = self._guards
+        before, attached = self._guards, len(self._trace.attached)
         if copes:
             self._guards = _more(before, (Guard("try"),))
         try:
@@ -212,7 +212,8 @@ class _Way:
             atom = Atom(f"except {handler.lineno}", "except", guards=False)
             if self._choices.decide(atom, handler.lineno)[0]:
                 if copes:
-                    self._guards = _more(before, (Guard("except"),))
+                    failed = attached_to(self._trace.attached[attached:])
+                    self._guards = _more(before, (Guard("except", failed),))
                 try:
                     self._block(handler.body)
                 finally:
@@ -280,6 +281,7 @@ class _Way:
         said, guards = self._choices.decide(formula, (node.lineno, node.col_offset))
         for name in self._script.names(node):
             if why := self._scope.reason(name):
+                self._choices.depends(why, (node.lineno, node.col_offset))
                 guards = _more(why, guards)
         return said, guards
 

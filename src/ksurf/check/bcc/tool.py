@@ -12,7 +12,7 @@ from pathlib import Path
 from ksurf.check.bcc.c_program import CFacts, Function, Place, TypeOfField, read_c
 from ksurf.check.bcc.guard import Guards, Ways, explore, merged, simplest
 from ksurf.check.bcc.preprocess import DEFINE, Preprocessed, preprocess
-from ksurf.check.bcc.questions import syscall_of, wildcards
+from ksurf.check.bcc.questions import MECHANISMS, syscall_of, wildcards
 from ksurf.check.bcc.script import follow
 from ksurf.check.bcc.source import Attach, Embedded, ReadFile, Script, Trace
 from ksurf.check.bcc.text import CHOSEN, SYSCALL_PREFIX, TooLong
@@ -37,18 +37,8 @@ _C_WAYS = 40
 _C_LIMIT = 4 << 20
 """Characters of C that are read for one tool, over all ways. The largest takes a million."""
 
-_MECHANISMS = {
-    "kprobe": Mechanism.KPROBE,
-    "kretprobe": Mechanism.KRETPROBE,
-    "tracepoint": Mechanism.TRACEPOINT,
-    "raw_tracepoint": Mechanism.RAW_TP,
-    "kfunc": Mechanism.FENTRY,
-    "kretfunc": Mechanism.FEXIT,
-    "kmod_ret": Mechanism.FMOD_RET,
-    "lsm": Mechanism.LSM,
-}
 _WITH_RETURN = {"kretfunc", "kmod_ret"}
-_LOADED_BY_NAME = re.compile(rf"({'|'.join(_MECHANISMS)})__(\w+)\Z")
+_LOADED_BY_NAME = re.compile(rf"({'|'.join(MECHANISMS)})__(\w+)\Z")
 _EVENT = re.compile(r"(\w+?)__(\w+)\Z")
 
 
@@ -254,7 +244,7 @@ class _Tool:
         for name in names:
             # One that is there is enough: each is needed only where no other is.
             others = tuple(
-                Condition(Kind.FUNCTION, other, False, _MECHANISMS.get(call.how))
+                Condition(Kind.FUNCTION, other, False, MECHANISMS.get(call.how))
                 for other in names
                 if other != name
             )
@@ -267,7 +257,7 @@ class _Tool:
         self._programs.setdefault(key, {})[one.guards] = None
         if CHOSEN in one.event:
             return
-        place, mechanism = Place(one.line, one.guards), _MECHANISMS[one.how]
+        place, mechanism = Place(one.line, one.guards), MECHANISMS[one.how]
         if (syscall := _syscall(one)) is not None:
             if mechanism in {Mechanism.KPROBE, Mechanism.KRETPROBE}:
                 mechanism = Mechanism.KSYSCALL
@@ -293,8 +283,10 @@ class _Tool:
         elif one.how in {"kfunc", *_WITH_RETURN}:
             self._parameters(one, function, 0)
         elif one.how == "tracepoint":
+            first = [parameter.type for parameter in function.parameters[:1]]
             for reached in _reached(function, facts):
-                self._fields(one, reached)
+                if [parameter.type for parameter in reached.parameters[:1]] == first:
+                    self._fields(one, reached)
         elif one.how == "raw_tracepoint":
             for number, place in function.raw:
                 self._take(Kind.TRACEPOINT_FIELD, f"{one.event}::{number}", one, place)
