@@ -80,7 +80,7 @@ def attach_points(text: str) -> list[AttachPoint]:
         if what.isspace():
             continue
         if what == ",":
-            points.append(_point(parts, len(text) if start is None else start))
+            points.append(_point(parts, piece.start() if start is None else start))
             parts, start = [""], None
             continue
         if start is None:

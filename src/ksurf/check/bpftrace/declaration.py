@@ -11,7 +11,9 @@ _QUALIFIER = re.compile(
     r"\b(?:const|volatile|restrict|__attribute__\s*\(\([^()]*(?:\([^()]*\))?\)\))\s*|__\w*(?:rcu|user|iomem|percpu|bitwise)\b\s*"
 )
 _TYPE = re.compile(r"((?:(?:struct|union|enum)\s+)?[A-Za-z_][\w ]*?)\s*((?:\*\s*|\[[^\[\]]*\]\s*)*)")
-_ANONYMOUS = re.compile(r"(struct|union|enum)\s*\{.*\}\s*((?:\*\s*|\[[^\[\]]*\]\s*)*)", re.DOTALL)
+_ANONYMOUS = re.compile(
+    r"(struct|union|enum)\s*(?:\{.*\}|\(anon\))\s*((?:\*\s*|\[[^\[\]]*\]\s*)*)", re.DOTALL
+)
 _RECORD = re.compile(r"(struct|union|enum)\s+([A-Za-z_]\w*)")
 _DECLARATOR = re.compile(r"\s*(\**)\s*([A-Za-z_]\w*)\s*((?:\[[^\[\]]*\]\s*)*)(?::\s*\w+)?\s*")
 _DEPTH_LIMIT = 32
@@ -55,7 +57,7 @@ class Type:
 def type_from_c(text: str) -> Type | None:
     """The type that C text means; ``None`` for a function, and what else has no fields to be read.
 
-    A struct without a name has the base ``struct``.
+    A struct without a name, which is ``struct {...}`` or ``struct (anon)``, has the base ``struct``.
     """
     plain = _QUALIFIER.sub("", " ".join(text.split())).strip()
     found = _ANONYMOUS.fullmatch(plain) or _TYPE.fullmatch(plain)

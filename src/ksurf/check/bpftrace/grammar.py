@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -44,13 +43,14 @@ _NAMES = {
 Start = Literal["block", "expression", "item"]
 
 
-@dataclass(frozen=True, slots=True)
 class Failure(Exception):
     """Code that could not be parsed."""
 
-    position: int
-    """In the text, from 0."""
-    reason: str
+    def __init__(self, position: int, reason: str) -> None:
+        """Keep where it is, counted from the start of the code, and why."""
+        super().__init__(reason)
+        self.position = position
+        self.reason = reason
 
 
 def parse(text: str, start: Start) -> Tree[Token]:

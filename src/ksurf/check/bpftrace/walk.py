@@ -386,9 +386,10 @@ class Walk:
                 self._skip(name, f"the type of {value.of} is the kernel's, and is not known here")
                 return Nothing.FOREIGN, None
             case _:
-                if not name.isdigit():
-                    self._skip(name, "the script does not tell the type that it is read from")
-                return None, None
+                if name.isdigit():
+                    return None, None
+                self._skip(name, "the script does not tell the type that it is read from")
+                return Nothing.FOREIGN, None
 
     def _skip(self, name: Token, reason: str) -> None:
         line, column = self.script.place(self._position(name))
