@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import string
 import textwrap
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ksurf.check.bpftrace import read_script
+from ksurf.check.bpftrace import KernelTypes, read_script
 from ksurf.check.bpftrace.declaration import Type, members, type_from_c
 from ksurf.check.bpftrace.reader import SIZE_LIMIT
 from ksurf.check.dependency import Condition, Consumer, ConsumerKind, Dependency, Guard, Kind, Program
+from ksurf.dataset.store import Store
 from ksurf.surface.attach import Mechanism
+from made_kernel import kernel, offering_kernel
 
 TYPES = {
     "task_struct::parent": "struct task_struct *",
@@ -117,7 +120,8 @@ def test_code_of_any_version_is_read_whole(block: str) -> None:
         ("kprobe:vfs_read+0x10", ("function", "vfs_read+0x10", Mechanism.KPROBE)),
         ('kprobe:"vfs_read"', ("function", "vfs_read", Mechanism.KPROBE)),
         ('kprobe:"vfs_read"+4', ("function", "vfs_read+4", Mechanism.KPROBE)),
-        ("kprobe:kvm:x86_emulate_insn", ("function", "x86_emulate_insn", Mechanism.KPROBE)),
+        ("kprobe:kvm:x86_emulate_insn", ("function", "kvm:x86_emulate_insn", Mechanism.KPROBE)),
+        ("fentry:kvm:kvm_*", ("function", "kvm:kvm_*", Mechanism.FENTRY)),
         ("kprobe:lookup_fast.constprop.*", ("function", "lookup_fast.constprop.*", Mechanism.KPROBE)),
         ("name=kprobe:f", ("function", "f", Mechanism.KPROBE)),
         ("kretprobe:vfs_read", ("function", "vfs_read", Mechanism.KRETPROBE)),
@@ -592,6 +596,37 @@ def test_any_bytes_are_read(content: bytes) -> None:
 
 def test_the_whole_script_is_read() -> None:
     assert read(SCRIPT).incomplete == ()
+
+
+def test_types_of_a_dataset(tmp_path: Path) -> None:
+    made = offering_kernel()
+    made.prototype("__traceiter_sched_switch", "int", ("void *", "__data"), ("struct kvm *", "prev"))
+    made.write(tmp_path, kernel())
+    store = Store(tmp_path)
+    types = KernelTypes([(held.kernel, store.directory(held.kernel.id)) for held in store.kernels()])
+    assert [types(Kind.FIELD, name) for name in ("kvm::irqfds.items.next", "kvm::irqfds", "kvm::x")] == [
+        "struct list_head *",
+        "struct (anon)",
+        None,
+    ]
+    names = ("vfs_read::file", "vfs_read::2", "vfs_read::return", "vfs_read::x", "absent::0")
+    assert [types(Kind.PARAMETER, name) for name in names] == [
+        "struct file *",
+        "size_t",
+        "ssize_t",
+        None,
+        None,
+    ]
+    read = [f"sched:sched_switch::{field}" for field in ("prev_comm", "prev_pid")]
+    read += ["sched_switch::prev", "sched_switch::0", "a:b::c"]
+    assert [types(Kind.TRACEPOINT_FIELD, name) for name in read] == [
+        "char [16]",
+        "pid_t",
+        "struct kvm *",
+        "struct kvm *",
+        None,
+    ]
+    assert types(Kind.FUNCTION, "vfs_read") is None
 
 
 @pytest.mark.parametrize(

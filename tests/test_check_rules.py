@@ -132,6 +132,16 @@ def test_a_missing_field_of_an_event_is_refused_or_read_wrongly() -> None:
     assert field_of(event(), name="common_pid", consumer=BPFTRACE).outcome is Outcome.OK
 
 
+def test_what_is_read_of_all_that_a_pattern_matches_is_not_judged() -> None:
+    for kind, name in [
+        (Kind.TRACEPOINT_FIELD, "syscalls:sys_enter_*::fd"),
+        (Kind.TRACEPOINT_FIELD, "sched_*::0"),
+        (Kind.PARAMETER, "vfs_*::0"),
+    ]:
+        ruling = rule(kind, name, facts(), consumer=BPFTRACE)
+        assert (ruling.outcome, ruling.consequence) == (Outcome.OK, "")
+
+
 def test_arguments_of_raw_tracepoints_are_parameters() -> None:
     def raw(*params: str, on: Any = NEW) -> Facts:
         called = func("__traceiter_sched_switch", "int", "void *data", *params)

@@ -2,7 +2,7 @@
 
 ``script.py`` cuts a script into what stands at its top, ``attach_point.py`` reads where probes are
 attached, ``preamble.py`` what is defined in C, ``grammar.lark`` is the language of the code, and ``walk.py``
-goes through that and follows types.
+goes through that and follows types, which ``kernel_types.py`` knows.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import PurePath
 
+from ksurf.check.bpftrace.kernel_types import KernelTypes
 from ksurf.check.dependency import Consumer, ConsumerKind, Kind
 
-__all__ = ["read_script"]
+__all__ = ["KernelTypes", "read_script"]
 
 
 def read_script(
@@ -29,7 +30,7 @@ def read_script(
 
     - hooks, as :class:`~ksurf.check.dependency.Kind` words them. A kprobe with wildcards has the mechanism
       ``KPROBE`` too; newer versions of bpftrace attach it by ``kprobe.multi`` where the kernel can do that.
-      A module (``kprobe:kvm:x86_emulate_insn``) stands in the text of the probe only;
+      A module that the script names stands before the function: ``kvm:x86_emulate_insn``;
     - arguments: ``argN`` of a kprobe by place, ``args.x`` by name, for each attach point of the probe and
       with its wildcards (``syscalls:sys_enter_*::fd``); ``retval`` where it is typed, which is in ``fexit``;
     - fields that are read through types which the script tells: by casts, through variables, maps, tuples and
@@ -42,8 +43,8 @@ def read_script(
     What lies behind a field of the kernel is only known with its type. ``type_of`` tells that, as C text, by
     the kind and name of a dependency: ``type_of(Kind.FIELD, "task_struct::parent")`` is
     ``struct task_struct *``; parameters (``Kind.PARAMETER``, ``vfs_read::file``), what a function returns,
-    and fields of events are asked for in the same way. Without it, or where it does not know, the first
-    field is a dependency, and ``incomplete`` names the place behind it.
+    and fields of events are asked for in the same way: :class:`KernelTypes` answers from a dataset. Without
+    it, or where it does not know, the first field is a dependency, and ``incomplete`` names the place behind.
     """
     from ksurf.check.bpftrace.reader import SIZE_LIMIT, read
 

@@ -60,7 +60,7 @@ class AttachPoint:
     """Of the function (with its offset: ``f+0x10``), the event (``sched:sched_switch``, or ``sched_switch``
     of a raw tracepoint) or the iterator; ``None`` if it names nothing of the kernel."""
     module: str | None = None
-    """The module that its function or event is looked for in, where the script says so."""
+    """The module that its function or event is looked for in, where the script names one."""
     error: str | None = None
     """Why it cannot be told what it is attached to."""
 
@@ -130,7 +130,7 @@ def _kernel_point(text: str, position: int, provider: Provider, rest: list[str])
             # A BPF program that is loaded already.
             return AttachPoint(text, position, provider)
         case _:
-            module = rest[0] if len(rest) > 1 else None
+            module = rest[0] if len(rest) > 1 and rest[0] != "vmlinux" else None
             error = "expected a module and a name" if len(rest) > 2 else None
     if provider in {Provider.KPROBE, Provider.KRETPROBE} and _ADDRESS.fullmatch(name):
         error = "it is attached at an address: what is there differs between kernels"

@@ -199,7 +199,8 @@ def _hooks(parsed: _Parsed, walk: Walk, probe: _Probe) -> None:
     for point in probe.points:
         if point.name is not None and point.provider in _HOOKS:
             kind, mechanism = _HOOKS[point.provider]
-            walk.need(kind, point.name, point.position, mechanism=mechanism, program=probe.text, guard=guard)
+            name = f"{point.module}:{point.name}" if kind is Kind.FUNCTION and point.module else point.name
+            walk.need(kind, name, point.position, mechanism=mechanism, program=probe.text, guard=guard)
 
 
 def _without_implied(dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
