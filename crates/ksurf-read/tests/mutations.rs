@@ -213,6 +213,7 @@ fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
         "btf" => vec![btf()],
         "kallsyms" => vec![b"ffffffff81000000 T _stext\n0000000000000000 t vcpu_kick\t[kvm]\n".to_vec()],
         "ikconfig" => vec![[b"IKCFG_ST", &gz(b"CONFIG_BPF_SYSCALL=y\n")[..], b"IKCFG_ED"].concat()],
+        "walk" => vec![(0..=255).cycle().step_by(7).take(400).collect()],
         other => panic!("no seeds for {other}"),
     }
 }
@@ -376,4 +377,9 @@ fn kallsyms_survives_damage() {
 #[test]
 fn ikconfig_survives_damage() {
     run("ikconfig");
+}
+
+#[test]
+fn walk_survives_damage() {
+    run("walk");
 }

@@ -2,6 +2,8 @@
 //!
 //! Any error is fine. A panic, a hang, memory without bound, or an answer that contradicts itself is not.
 
+mod interpreter;
+
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
 
@@ -28,7 +30,7 @@ const LIMIT: u64 = 1 << 20;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("deb", deb),
     ("tar", tar),
     ("decompress", decompress),
@@ -38,6 +40,7 @@ pub const TARGETS: [Target; 9] = [
     ("btf", btf),
     ("kallsyms", kallsyms),
     ("ikconfig", ikconfig),
+    ("walk", walk),
 ];
 
 /// A Debian package: every file is taken.
@@ -308,4 +311,9 @@ pub fn ikconfig(data: &[u8]) {
     if let Some(Ok(text)) = ksurf_read::ikconfig::find(data) {
         assert!(text.len() as u64 <= 16 << 20);
     }
+}
+
+/// An eBPF program that is made of the bytes: what it reaches when it runs was called reached.
+pub fn walk(data: &[u8]) {
+    interpreter::check(data);
 }

@@ -13,6 +13,7 @@ pub mod programs;
 pub(crate) mod sections;
 pub mod struct_ops;
 pub mod uapi;
+pub mod walk;
 
 /// `e_machine` of eBPF (include/uapi/linux/elf-em.h).
 pub const EM_BPF: u16 = 247;
