@@ -77,25 +77,69 @@ impl Made {
     fn add(&mut self, [kind, registers, a, b]: [u8; 4]) {
         const OPERATIONS: [u8; 12] = [0x00, 0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0xa0, 0xc0, 0xd0];
         const JUMPS: [u8; 12] = [0x10, 0x50, 0x10, 0x50, 0x20, 0x30, 0x40, 0x60, 0x70, 0xa0, 0xb0, 0xd0];
-        const SIZES: [u8; 4] = [0x18, 0x00, 0x08, 0x10];
+        const REGISTERS: [u8; 7] = [0, 1, 2, 3, 6, 7, 10];
+        const SIZES: [u8; 7] = [0x18, 0x18, 0x18, 0x18, 0x00, 0x08, 0x10];
         const ATOMICS: [i32; 8] = [0x00, 0x01, 0x41, 0x51, 0xa1, 0xe1, 0xf1, 0x40];
         const HELPERS: [i32; 8] = [1, 5, 113, 4, 130, 181, 999, 2];
-        let at = self.instructions.len();
-        let (dst, src) = ((registers & 15) % 10, (registers >> 4) % 11);
         let pick = |list: &[u8], by: u8| list[usize::from(by) % list.len()];
-        let imm = match b % 6 {
-            0 => 0,
-            1 => 1,
-            2 => -1,
-            3 => i32::from(b / 6),
-            4 => i32::from(b) << 24,
-            _ => -i32::from(b / 4),
+        let at = self.instructions.len();
+        // few registers and slots, so that they meet again
+        let (dst, src) = (pick(&REGISTERS, registers & 15), pick(&REGISTERS, registers >> 4));
+        let imm = match b % 8 {
+            0..=2 => 0,
+            3 | 4 => 1,
+            5 => -1,
+            6 => i32::from(b / 8),
+            _ => i32::from(b) << 24,
         };
         let size = pick(&SIZES, a);
-        let slot = -8 * (1 + i16::from(b % 4)) + if b >= 240 { 3 } else { 0 };
+        let slot = -8 * (1 + i16::from(b % 2)) + if b >= 240 { 3 } else { 0 };
         let forward = if b < 24 { -i16::from(b % 12) } else { i16::from(b % 9) };
         let of = |code: u8, src: u8, offset: i16, imm: i32| Instruction { code, dst, src, offset, imm };
-        let one = match kind % 32 {
+        let one = match kind % 40 {
+            31..=35 => {
+                // a register or a slot decides whether the next instruction is reached
+                let tested = if a & 32 != 0 {
+                    self.instructions.push(of(size | 0x61, 10, slot, 0));
+                    dst
+                } else {
+                    src
+                };
+                let jump = pick(&JUMPS, a) | if a & 128 != 0 { 0x06 } else { 0x05 };
+                self.instructions.push(Instruction { dst: tested, ..of(jump, 0, 1, imm) });
+                of(0xb7, 0, 0, if a & 64 != 0 { 1 } else { imm })
+            }
+            36 => {
+                // one of two slots is overwritten, nobody knows which
+                self.instructions.push(Instruction { dst: src, ..of(0x57, 0, 0, 8) });
+                self.instructions.push(of(0xbf, 10, 0, 0));
+                self.instructions.push(of(0x0f, src, 0, 0));
+                self.instructions.push(of(0x07, 0, 0, -16));
+                of(size | 0x63, pick(&REGISTERS, b), 0, 0)
+            }
+            38 => {
+                // a number is kept, and changed or not
+                self.instructions.push(of(0xb7, 0, 0, imm));
+                self.instructions.push(Instruction { dst: 10, ..of(0x7b, dst, slot, 0) });
+                Instruction {
+                    dst: 10,
+                    ..of(if a & 64 != 0 { 0xdb } else { 0xc3 }, src, slot, ATOMICS[usize::from(a) % 8])
+                }
+            }
+            39 => {
+                // a function that is called back, and gets a slot
+                self.instructions.push(Instruction { dst: 2, ..of(BPF_LD_IMM64, 4, 0, i32::from(b % 24)) });
+                self.instructions.push(of(0, 0, 0, 0));
+                self.instructions.push(Instruction { dst: 1, ..of(0xbf, 10, 0, 0) });
+                self.instructions.push(Instruction { dst: 1, ..of(0x07, 0, 0, -8) });
+                of(0x85, 0, 0, 181)
+            }
+            37 => {
+                // a pointer is kept, and comes back
+                self.instructions.push(of(0xbf, 10, 0, 0));
+                self.instructions.push(of(0x07, 0, 0, slot.into()));
+                Instruction { dst: 10, ..of(0x7b, dst, slot, 0) }
+            }
             0..=2 => of(0xb7, 0, 0, imm),
             3 => of(0xb4, 0, 0, imm),
             4 | 5 => {

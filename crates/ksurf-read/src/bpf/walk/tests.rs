@@ -321,6 +321,41 @@ fn pointers_to_the_stack_on_the_stack() {
     assert!(run(&program, &[(0, Effect::Immediate(0))]).reached[8]);
 }
 
+/// A pointer to the stack is written to who knows where on the stack, found again and written to.
+#[test]
+fn pointers_that_may_be_anywhere() {
+    let program = |stored: u8| {
+        [
+            mov(6, 1),                   // 0: exists
+            helper(5),                   // 1
+            copy(3, 10),                 // 2
+            op(ADD64_REG, 3, 0, 0, 0),   // 3
+            store(STX_DW, 3, 0, stored), // 4
+            store(STX_DW, 10, -8, 6),    // 5
+            load(LDX_DW, 4, 10, -16),    // 6
+            store(STX_DW, 4, -8, 7),     // 7
+            load(LDX_DW, 1, 10, -8),     // 8
+            jump(JEQ_IMM, 1, 0, 1),      // 9
+            kfunc(),                     // 10
+            EXIT,
+        ]
+    };
+    assert!(run(&program(10), &[(0, Effect::Immediate(0))]).reached[10]);
+    assert!(!run(&program(7), &[(0, Effect::Immediate(0))]).reached[10]);
+}
+
+/// Moves that extend a sign, of both widths.
+#[test]
+fn signs() {
+    let moved = |code, bits, expected| {
+        let program = [mov(1, 0x80), op(code, 2, 1, bits, 0), jump(JEQ_IMM, 2, expected, 1), kfunc(), EXIT];
+        !run(&program, &[]).reached[3]
+    };
+    assert!(moved(BPF_MOV64_REG, 8, -128) && moved(BPF_MOV64_REG, 16, 0x80));
+    assert!(!moved(MOV32_REG, 8, -128), "the upper half is 0");
+    assert!(!moved(BPF_MOV64_REG, 1, 0x80), "a cast between address spaces");
+}
+
 /// `for (i = 0; i < 10; i++)`, with a guard before it and one that depends on the loop.
 #[test]
 fn loops() {
