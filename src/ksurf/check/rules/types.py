@@ -133,7 +133,7 @@ def enumerator_rule(case: Case) -> Ruling:
     if (ruling := _without_btf(case)) is not None:
         return ruling
     if not enum:
-        return Ruling(Outcome.OK, "", ("its enum has no name: it is not looked for",))
+        return Ruling(Outcome.OK, "", ("which enum has it is not told, and is not looked for",))
     here = case.facts.enumerators(enum)
     if here is None:
         return Ruling(Outcome.BROKEN, f"{unread(case)}: the kernel has no enum {enum}")
