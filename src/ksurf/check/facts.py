@@ -42,7 +42,7 @@ from ksurf.surface.function import SPLIT_SUFFIX, FunctionStatus, judge, suffixes
 from ksurf.surface.kfunc import Kfunc, judge_kfunc
 from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION, Hook, hooks, judge_hook
 from ksurf.surface.symbol import SymbolStatus
-from ksurf.surface.tracepoint import BTF_TRACE, TraceEvent, judge_tracepoint, prototype_names
+from ksurf.surface.tracepoint import TraceEvent, judge_tracepoint, prototype_names
 from ksurf.surface.types import enumerators, prototype_text
 
 __all__ = ["ENUMS", "Facts", "Matches", "Syscalls", "called_by", "gather"]
@@ -355,9 +355,12 @@ def _tracepoints(
         statuses[name] = judge_tracepoint(kernel, name, rows, prototypes)
         judged = []
         for row in rows:
-            typedefs = types.get(f"{BTF_TRACE}{row.tracepoint or row.name}", ())
-            shipped = any(r.evidence == "btf" and r.image in {row.image, "vmlinux"} for r in typedefs)
-            known = shipped if mark.btf else None
+            names = prototype_names(row.tracepoint or row.name)
+            found = [r for one in names for r in types.get(one, ()) if r.image == row.image]
+            # Of a module's own BTF only what was looked up tells that there is some.
+            ships = mark.btf if row.image == "vmlinux" else any(r.evidence == "btf" for r in found)
+            shipped = [r for r in found if r.evidence == "btf" and r.definition.kind == "typedef"]
+            known = bool(shipped) if ships else None
             facts = TracepointFacts(
                 row.system is not None, row.tracepoint is not None or row.system is None, known
             )

@@ -30,19 +30,16 @@ _STRICTER = {
 
 
 def syscall_rule(case: Case) -> Ruling:
-    """Judge a system call, by the name that users know, or for ``ksyscall`` that of its entry."""
+    """Judge a system call, by the name that users know, or if it is attached to, by that of its entry."""
     name, mechanism = case.dependency.name, case.dependency.mechanism
     table = case.facts.syscalls
-    row = table.named(name)
-    if mechanism is not Mechanism.KSYSCALL:
-        if row is None and table.entered_by(name) is None:
-            return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no system call {name}")
-        return FINE
-    entered = table.entered_by(name)
-    if entered is None and row is None:
+    row, entered = table.named(name), table.entered_by(name)
+    if row is None and entered is None:
         return Ruling(
             Outcome.BROKEN, f"{refused(case)}: the kernel has no system call {name} on this architecture"
         )
+    if mechanism in {None, Mechanism.TRACEPOINT}:
+        return FINE
     if entered is None and row is not None:
         short = name_of_ksyscall(row.entry)
         code = f'SEC("ksyscall/{short}")' if case.consumer is ConsumerKind.BPF_OBJECT else f"ksyscall:{short}"
@@ -51,16 +48,17 @@ def syscall_rule(case: Case) -> Ruling:
             Outcome.BROKEN,
             f"{refused(case)}: the system call {name} is entered by {row.entry}, and is looked for by that",
             (f"{row.entry} is what its number {row.number} leads to",),
-            (Suggestion("ksyscall takes the name of the entry", code, language),),
+            (Suggestion("what is looked for is the name of the entry", code, language),),
         )
     assert entered is not None
+    how = Mechanism.KPROBE if mechanism is None or mechanism is Mechanism.KSYSCALL else mechanism
     status = case.facts.functions.get(entered.entry)
     pairs = zip(status.symbols, status.attach or (), strict=True) if status is not None else ()
-    verdict = by_name([held for s, held in pairs if s.name == entered.entry]).get(Mechanism.KPROBE)
+    verdict = by_name([held for s, held in pairs if s.name == entered.entry]).get(how)
     if verdict is not None and not verdict.attachable:
         return Ruling(
             Outcome.BROKEN,
-            f"{refused(case)}: a kprobe does not take {entered.entry}",
+            f"{refused(case)}: {how.value} does not take {entered.entry}",
             (verdict.reason or "",),
         )
     return Ruling(Outcome.OK, "", (f"entered by {entered.entry}",))
