@@ -274,7 +274,7 @@ def test_an_enumerators_value_is_put_in_at_load_or_was_compiled_in() -> None:
     ],
 )
 def test_what_the_kernel_lists_in_enums(kind: Kind, enum_name: str, listed: str, name: str) -> None:
-    here = facts(types=types(enum(enum_name, **{listed: 1})))
+    here = facts(types=types(enum(enum_name, signed=False, **{listed: 1})))
     assert rule(kind, name, here).outcome is Outcome.OK
     missing = rule(kind, "bpf_nonesuch" if kind is Kind.HELPER else "BPF_NONESUCH", here)
     assert missing.outcome is Outcome.BROKEN
