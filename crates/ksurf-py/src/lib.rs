@@ -193,7 +193,7 @@ fn deb_member(py: Python<'_>, path: PathBuf, names: Vec<String>) -> PyResult<Opt
 }
 
 #[pyfunction]
-#[pyo3(signature = (data, limit = FILE_LIMIT))]
+#[pyo3(signature = (data, limit = 16777216))]
 fn decompress(py: Python<'_>, data: &[u8], limit: u64) -> PyResult<Cow<'static, [u8]>> {
     let text = py.detach(|| archive::decompress(data, limit).map(Cow::into_owned));
     text.map(Cow::Owned).map_err(|e| exception(&e))
