@@ -1,0 +1,212 @@
+"""What a report of a check says, before it is written in any format: columns, rows, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from ksurf.check.consumer import STDIN, Unreadable
+from ksurf.check.dependency import Consumer, Dependency, Kind, Use
+from ksurf.check.policy import Acceptance, Applied
+from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report, Suggestion
+from ksurf.kernel import Kernel
+from ksurf.series import Groups, Member
+
+__all__ = ["Column", "Page", "Reason", "Row", "place", "plain", "reasons", "rows", "source", "title"]
+
+_HOOKS = {Kind.FUNCTION, Kind.TRACEPOINT, Kind.SYSCALL, Kind.LSM}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A kernel in its group."""
+
+    group: str
+    label: str
+    kernel: Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A report, and all that stands around it."""
+
+    report: Report
+    groups: Groups
+    applied: Applied
+    fail_on: Outcome = Outcome.BROKEN
+    skipped: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The report's kernels, group by group."""
+        held = set(self.report.kernels)
+        named: tuple[tuple[str, tuple[Member, ...]], ...] = (
+            ("Regular", self.groups.regular),
+            ("Arch", self.groups.arch),
+            ("Flavor", self.groups.flavor),
+        )
+        return tuple(
+            Column(name, m.label, m.kernel) for name, group in named for m in group if m.kernel in held
+        )
+
+    def fails(self, findings: Sequence[Finding]) -> bool:
+        """Whether one of the findings is as bad as what the run is to fail on, and not accepted."""
+        return self.applied.worst(findings) >= self.fail_on
+
+    @property
+    def exit_status(self) -> int:
+        """1 if something is so bad, else 2 if something could not be checked, else 0."""
+        if self.fails(self.report.findings):
+            return 1
+        return 2 if self.unreadable or not self.report.consumers else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A dependency of a consumer, and the finding of each column that has one."""
+
+    dependency: Dependency
+    findings: tuple[Finding | None, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of them."""
+        return max((f.outcome for f in self.findings if f is not None), default=Outcome.OK)
+
+
+def rows(one: ConsumerReport, columns: Sequence[Column]) -> list[Row]:
+    """The dependencies of a consumer, the worst first, else in its own order."""
+    held: dict[int, dict[Kernel, Finding]] = {}
+    dependencies: dict[int, Dependency] = {}
+    for finding in one.findings:
+        dependencies.setdefault(id(finding.dependency), finding.dependency)
+        held.setdefault(id(finding.dependency), {})[finding.kernel] = finding
+    made = [
+        Row(dependency, tuple(held[key].get(column.kernel) for column in columns))
+        for key, dependency in dependencies.items()
+    ]
+    return sorted(made, key=lambda row: _badness(row.outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What becomes of a dependency of a consumer on some kernels, in one sentence, and why."""
+
+    consumer: Consumer
+    outcome: Outcome
+    dependency: Dependency
+    columns: tuple[Column, ...]
+    consequence: str
+    evidence: tuple[str, ...]
+    suggestions: tuple[Suggestion, ...]
+    uses: tuple[Use, ...]
+    acceptance: Acceptance | None
+
+    @property
+    def kernels(self) -> str:
+        """The labels of its kernels."""
+        return ", ".join(column.label for column in self.columns)
+
+
+def reasons(
+    consumer: Consumer,
+    found: Sequence[Row],
+    page: Page,
+    *,
+    everything: bool = False,
+    only: Column | None = None,
+) -> list[Reason]:
+    """What is bad about some dependencies of a consumer, worst first; with ``everything`` all there is.
+
+    It is said for all kernels together, or for one of them, ``only``.
+    """
+    made: list[Reason] = []
+    columns = page.columns
+    for row in found:
+        grouped: dict[tuple[object, ...], list[tuple[Column, Finding]]] = {}
+        for column, finding in zip(columns, row.findings, strict=True):
+            if finding is None or only not in (None, column):
+                continue
+            if not (everything or finding.outcome > Outcome.GUARDED):
+                continue
+            if finding.outcome is Outcome.OK and not (finding.consequence or finding.evidence):
+                continue
+            told = (finding.outcome, finding.consequence, id(page.applied.of(finding)))
+            grouped.setdefault(told, []).append((column, finding))
+        made += (_reason(consumer, row.dependency, group, page) for group in grouped.values())
+    return sorted(made, key=lambda reason: _badness(reason.outcome))
+
+
+def _reason(
+    consumer: Consumer, dependency: Dependency, group: Sequence[tuple[Column, Finding]], page: Page
+) -> Reason:
+    """Findings that say the same; what only some of them add is told with their kernels."""
+    first = group[0][1]
+    evidence: dict[str, list[Column]] = {}
+    suggestions: dict[Suggestion, list[Column]] = {}
+    for column, finding in group:
+        for text in finding.evidence:
+            evidence.setdefault(text, []).append(column)
+        for suggestion in finding.suggestions:
+            suggestions.setdefault(suggestion, []).append(column)
+
+    def noted(text: str, columns: Sequence[Column]) -> str:
+        if len(columns) == len(group):
+            return text
+        return f"{text} (on {', '.join(column.label for column in columns)})"
+
+    return Reason(
+        consumer=consumer,
+        outcome=first.outcome,
+        dependency=dependency,
+        columns=tuple(column for column, _ in group),
+        consequence=first.consequence,
+        evidence=tuple(noted(text, columns) for text, columns in evidence.items()),
+        suggestions=tuple(
+            replace(suggestion, text=noted(suggestion.text, columns))
+            for suggestion, columns in suggestions.items()
+        ),
+        uses=tuple(dict.fromkeys(use for _, finding in group for use in finding.uses)),
+        acceptance=page.applied.of(first),
+    )
+
+
+def _badness(outcome: Outcome) -> int:
+    return -list(Outcome).index(outcome)
+
+
+def title(dependency: Dependency) -> str:
+    """A dependency in two words: ``kprobe vfs_read``, ``field task_struct::pid``."""
+    if dependency.mechanism is not None and dependency.kind in _HOOKS:
+        return plain(f"{dependency.mechanism.value} {dependency.name}")
+    return plain(f"{dependency.kind.value} {dependency.name}")
+
+
+def source(use: Use, consumer: Consumer) -> str | None:
+    """The file that a use's line counts in: a script's is the script, where it names none."""
+    if use.file is not None or use.line is None:
+        return use.file
+    return consumer.member or consumer.path
+
+
+def place(use: Use, consumer: Consumer, *, short: bool = False) -> str:
+    """Where in the consumer something is used, in one line; ``short`` where that has been named in full."""
+    file = source(use, consumer)
+    if short and file is not None and file in (consumer.path, consumer.member):
+        file = PurePosixPath(file).name
+    where = "" if file is None else f"at {file}" if use.line is None else f"at {file}:{use.line}"
+    if file == STDIN:
+        where = f"at line {use.line}"
+    inside = [f"in {use.program}"] if use.program is not None else []
+    if use.instruction is not None:
+        inside.append(f"instruction {use.instruction}")
+    return plain(" ".join(part for part in (where, ", ".join(inside)) if part)) or "no place is told"
+
+
+def plain(text: str) -> str:
+    """A text that comes from a file, as one line that a terminal shows as it is."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
