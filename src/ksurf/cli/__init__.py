@@ -12,7 +12,10 @@ from ksurf.errors import KsurfError, is_full
 
 __all__ = ["main", "print_error", "run"]
 
-COMMANDS = ("kernels", "pull", "add", "ls", "rm", "search", "show", "diff", "history", "sql")
+COMMANDS = (
+    *("kernels", "pull", "add", "ls", "rm", "search", "show", "diff", "history", "sql"),
+    *("check", "deps", "summary"),
+)
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
 _EXAMPLES = """\b
@@ -24,6 +27,7 @@ Examples:
   ksurf search vcpu_kick                         symbols of all kinds by a part of their name
   ksurf show function kvm_vcpu_kick              what a function is on each kernel
   ksurf diff 6.12 7.3 --kind struct              what differs between two kernels
+  ksurf check biotop.bpf.o                       what of a program breaks, where, and what to do
 """
 
 

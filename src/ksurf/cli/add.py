@@ -9,9 +9,9 @@ from ksurf.acquire.host import host_source
 from ksurf.acquire.local import local_sources
 from ksurf.acquire.source import ConfigSource, Identity, Source
 from ksurf.cli import print_error
+from ksurf.cli.built import print_summary
 from ksurf.cli.options import dataset_option, threads_option
 from ksurf.cli.reporter import TerminalReporter
-from ksurf.cli.summary import print_summary
 from ksurf.errors import InputError, KsurfError
 
 __all__ = ["command"]

@@ -15,9 +15,9 @@ from ksurf.acquire.http import Http
 from ksurf.acquire.source import ConfigSource, Identity, PackageSource
 from ksurf.cli import print_error
 from ksurf.cli.archive import connect
+from ksurf.cli.built import print_summary
 from ksurf.cli.options import archive_options, dataset_option, threads_option
 from ksurf.cli.reporter import TerminalReporter
-from ksurf.cli.summary import print_summary
 from ksurf.errors import InputError, KsurfError, MirrorError, NotOnMirrorError, VerificationError
 from ksurf.extract import Built, build, is_present
 from ksurf.kernel import arch_name, parse_release

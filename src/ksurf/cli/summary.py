@@ -1,49 +1,51 @@
-"""What a command says of a kernel that it has put into the dataset."""
+"""``ksurf summary``: many programs in one table, and what they are affected by."""
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
-from ksurf.acquire.files import megabytes
+from ksurf.cli.checking import judging_options, paths_argument
+from ksurf.cli.options import dataset_option, format_option, on_option
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+__all__ = ["command"]
 
-    from ksurf.dataset.manifest import Manifest, UnreadableImage
-    from ksurf.extract import Built
-
-__all__ = ["print_summary"]
-
-_COUNTED = ("images", "functions", "instances", "call_sites", "symbols")
-_OFFERED = ("types", "tracepoints", "syscalls", "exports", "btf_ids", "config")
-_NAMES = {"btf_ids": "BTF ids in sets", "syscalls": "system calls", "config": "options"}
-_IMAGES_SHOWN = 10
+_EXAMPLES = """\b
+Examples:
+  ksurf summary libbpf-tools_0.26_amd64.deb
+  ksurf summary tools/ --on cloud --baseline 6.1-cloud-amd64
+  ksurf summary tools/ --format json | jq '.causes'
+"""
 
 
-def print_summary(built: "Built") -> None:
-    """Say what is in the dataset now, how large it is, how long it took, and what could not be read."""
-    manifest = built.manifest
-    if manifest is None:
-        click.echo(f"{built.kernel.id}: already in the dataset")
-        return
-    click.echo(f"{built.kernel.id}: {_counts(manifest, _COUNTED)}")
-    click.echo(f"  {_counts(manifest, _OFFERED)}")
-    click.echo(f"  {megabytes(manifest.byte_size)} in {built.seconds:.1f} s")
-    _print_images("could not be read", manifest.unreadable)
-    _print_images("could be read only in part", manifest.incomplete)
+@click.command(epilog=_EXAMPLES)
+@paths_argument
+@on_option
+@judging_options
+@format_option("terminal", "json", "md", text="A table to read, JSON (docs/report-json.md), or Markdown.")
+@dataset_option
+def command(
+    paths: tuple[str, ...],
+    selectors: tuple[str, ...],
+    baseline: str | None,
+    policy: Path | None,
+    form: str,
+    dataset: Path,
+) -> int:
+    """Show which of many programs are affected on which kernel of the dataset, and by what.
 
+    Each PATH is what ksurf check takes; that says why, and what to do. What the policy accepts does not
+    count. The exit status is 2 if something could not be checked.
+    """
+    from ksurf.cli.checking import COULD_NOT, checked, could_not_check
 
-def _counts(manifest: "Manifest", tables: tuple[str, ...]) -> str:
-    return ", ".join(
-        f"{manifest.tables[name].rows:,} {_NAMES.get(name, name.replace('_', ' '))}" for name in tables
-    )
+    with could_not_check():
+        page = checked(
+            paths, selectors=selectors, baseline=baseline, policy=policy, fail_on=None, dataset=dataset
+        )
+        from ksurf.report.check_summary import summary_json, summary_markdown, summary_text
 
-
-def _print_images(what: str, images: "Sequence[UnreadableImage]") -> None:
-    if not images:
-        return
-    click.echo(f"  {len(images)} image{'s' if len(images) != 1 else ''} {what}:")
-    for image in images[:_IMAGES_SHOWN]:
-        click.echo(f"    {image.image}: {image.reason} ({image.path})")
-    if len(images) > _IMAGES_SHOWN:
-        click.echo(f"    and {len(images) - _IMAGES_SHOWN} more, in the kernel's manifest.json")
+        write = {"json": summary_json, "md": summary_markdown}.get(form, summary_text)
+        click.echo(write(page), nl=False)
+    return COULD_NOT if page.unreadable else 0
