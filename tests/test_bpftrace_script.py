@@ -252,7 +252,18 @@ def test_arguments() -> None:
         "tracepoint field a:x::fd",
         "tracepoint field a:y*::fd",
     ]
-    assert needs("uprobe:/bin/x:f { args.a.b->c; (struct task_struct *)arg0 }") == ["struct task_struct"]
+
+
+def test_what_a_users_program_is_called_with_is_its_own() -> None:
+    text = """
+        struct own { struct task_struct *task; };
+        uprobe:/bin/x:f, usdt:/bin/x:p {
+            args.a.b->c; $e = (struct event *)arg0; $e->a.b;
+            ((struct own *)arg1).task.pid; ((struct task_struct *)curtask)->comm
+        }
+        """
+    assert needs(text) == ["struct own", "field task_struct::pid", "field task_struct::comm"]
+    assert needs("uprobe:/bin/x:f, kprobe:f { ((struct row *)arg0).value }")[-1] == "field row::value"
 
 
 def test_typed_arguments() -> None:
@@ -502,6 +513,15 @@ def test_an_error_costs_only_its_part() -> None:
     assert second.startswith("x.bt:5:14: expected ( or ")
     assert second.endswith("found its end")
     assert third == "x.bt:6:12: ( is not closed"
+
+
+def test_a_brace_that_is_missing_costs_only_its_part() -> None:
+    found = read("kprobe:f\n{\n  if (1) {\n    arg0;\n}\n\nkprobe:g\n{\n  arg1;\n}\n")
+    assert [one.name for one in found.dependencies] == ["f", "g", "g::1"]
+    assert found.incomplete == ("x.bt:2:1: { is not closed",)
+    found = read("kprobe:f\n{\n  print((1);\n}\nkprobe:g { }")
+    assert [one.name for one in found.dependencies] == ["f", "g"]
+    assert found.incomplete == ("x.bt:4:1: } closes (",)
 
 
 def test_what_is_no_script() -> None:

@@ -38,6 +38,10 @@ _HEAD = re.compile(
 )
 
 
+_END = "\n}"
+"""A closing brace in the first column ends a block wherever people format their code."""
+_AGAIN_LIMIT = 20
+"""How many blocks without an end are cut off there."""
 LINE_LIMIT = 200
 """Characters of a source line that are shown."""
 
@@ -91,32 +95,37 @@ class Script:
 
 def cut(text: str) -> Iterator[Part]:
     """Cut a script into its parts, in their order."""
-    at = 0
+    at, again = 0, _AGAIN_LIMIT
     while at < len(text):
-        if blank := _BLANK.match(text, at):
+        if blank := _BLANK.match(text, at) or (_SHEBANG.match(text) if at == 0 else None):
             at = blank.end()
-        elif found := (at == 0 and _SHEBANG.match(text)) or None:
-            at = found.end()
-        elif found := _DIRECTIVE.match(text, at):
-            yield Part(PartKind.DIRECTIVE, at, found[0])
-            at = found.end()
-        elif text[at] in ";}":
-            if text[at] == "}":
-                yield Part(PartKind.ITEM, at, "", error=(at, "this bracket closes nothing"))
+            continue
+        if text[at] == ";":
             at += 1
-        elif found := _RECORD.match(text, at):
-            end, code, error = _through_block(text, found.end(), found[0])
-            yield Part(PartKind.RECORD, at, code, error=error)
-            at = end
-            while attribute := _ATTRIBUTE.match(text, at):
-                at = attribute.end()
-        elif _ITEM.match(text, at):
-            end, code, error = _through_block(text, at, "")
-            yield Part(PartKind.ITEM, at, code, error=error)
-            at = end
-        else:
-            part, at = _probe(text, at)
-            yield part
+            continue
+        part, at = _part(text, at)
+        yield part
+        # A bracket that is missing makes the last part of all that follows: go on after where people end it.
+        if at == len(text) and part.error is not None and again:
+            end = text.find(_END, part.start)
+            at, again = (end + len(_END), again - 1) if end >= 0 else (at, again)
+
+
+def _part(text: str, at: int) -> tuple[Part, int]:
+    """The part that starts at ``at``, and where it ends."""
+    if found := _DIRECTIVE.match(text, at):
+        return Part(PartKind.DIRECTIVE, at, found[0]), found.end()
+    if text[at] == "}":
+        return Part(PartKind.ITEM, at, "", error=(at, "this bracket closes nothing")), at + 1
+    if found := _RECORD.match(text, at):
+        end, code, error = _through_block(text, found.end(), found[0])
+        while attribute := _ATTRIBUTE.match(text, end):
+            end = attribute.end()
+        return Part(PartKind.RECORD, at, code, error=error), end
+    if _ITEM.match(text, at):
+        end, code, error = _through_block(text, at, "")
+        return Part(PartKind.ITEM, at, code, error=error), end
+    return _probe(text, at)
 
 
 def _through_block(text: str, start: int, before: str) -> tuple[int, str, tuple[int, str] | None]:
@@ -149,9 +158,8 @@ def _stopped(
     text: str, start: int, pieces: list[str], at: int, opened: list[tuple[str, int]], stop: int
 ) -> tuple[int, str, tuple[int, str]]:
     """A bracket that does not fit: what is wrong, and where the next part may start."""
-    # A closing brace in the first column ends a block wherever people format their code.
-    end = text.find("\n}", start)
-    after = max(stop + 1, end + 2 if end >= 0 else stop + 1)
+    end = text.find(_END, start)
+    after = max(stop + 1, end + len(_END) if end >= 0 else stop + 1)
     what = f"{text[stop]} closes {opened[-1][0]}" if opened else f"{text[stop]} closes nothing"
     return after, "".join((*pieces, text[at:after])), (stop, what)
 

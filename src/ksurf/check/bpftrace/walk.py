@@ -318,7 +318,7 @@ class Walk:
             if hasattr(prefix, "data"):
                 value = self._value(prefix)
             elif prefix.type == "CAST":
-                value = self._type(prefix.strip()[1:-1], prefix)
+                value = self._cast(prefix.strip()[1:-1], prefix, value)
             elif prefix == "*":
                 value = pointed(value)
             elif prefix == "&":
@@ -552,6 +552,14 @@ class Walk:
             self.need(Kind.FIELD, name, self._position(path))
         return None
 
+    def _cast(self, text: str, token: Token, value: Value) -> Value:
+        """A value as one of that type."""
+        users = bool(self._points) and all(point.provider is Provider.USER for point in self._points)
+        if users and not isinstance(value, Type) and self.preamble.own(_name(text)) is None:
+            # What such a probe is called with is the user's program's, and so are its structs.
+            return Nothing.FOREIGN
+        return self._type(text, token)
+
     def _type(self, text: str, token: Token) -> Value:
         """A type that the script names."""
         found = type_from_c(text)
@@ -603,6 +611,11 @@ def _data(node: Node) -> str | None:
 def _opposite(guard: Guard) -> Guard:
     opposite = tuple(replace(one, holds=not one.holds) for one in guard.conditions)
     return Guard(f"not {guard.text}", opposite if len(opposite) == 1 else ())
+
+
+def _name(text: str) -> str:
+    found = type_from_c(text)
+    return found.name if found is not None else ""
 
 
 def _with_suffix(value: Value, suffix: Sequence[Node]) -> Value:
