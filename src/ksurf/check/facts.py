@@ -59,6 +59,7 @@ Kernels = Sequence[tuple[Kernel, Path]]
 
 _TYPES = {Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF}
 _TYPE_KINDS = ("struct", "union", "enum", "typedef", "func", "var")
+_BY_BTF = {Mechanism.FENTRY, Mechanism.FEXIT, Mechanism.FMOD_RET}
 _CALLED = re.compile(r"(?:__[a-z0-9]+_)?(?:compat_)?(?:sys|SyS)_(\w+)$")
 """Names of the entries of system calls: ``sys_open``, ``__x64_sys_open``, ``__arm64_compat_sys_openat``."""
 
@@ -432,7 +433,8 @@ def _matches(
     functions = [one for one in asked.patterns if one[0] is Kind.FUNCTION]
     if functions:
         expressions = {name: pattern_expression(split_hook(name).symbol) for _, name, _ in functions}
-        found = code_symbols(sorted(set(expressions.values())), kernels)
+        btf = any(mechanism in _BY_BTF for _, _, mechanism in functions)
+        found = code_symbols(sorted(set(expressions.values())), kernels, btf=btf)
         for at, held in enumerate(found):
             for kind, name, mechanism in functions:
                 result[at][kind, name, mechanism] = _match(held[expressions[name]], mechanism, features[at])

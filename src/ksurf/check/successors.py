@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from ksurf.check.dependency import Kind
 from ksurf.check.rules.parameter import parsed
 from ksurf.dataset import lookup
 from ksurf.dataset.lookup.brief import callers_named
-from ksurf.dataset.lookup.table import values_of
 from ksurf.kernel import Kernel
 from ksurf.surface.change import RenameProposed
 from ksurf.surface.lsm import HOOKS_UNION, hooks
 from ksurf.surface.rename import NAME_LIMIT, Whole, name_similarity, propose_wholes
+from ksurf.surface.types import prototype_text
 
 __all__ = ["named_successors"]
 
@@ -40,34 +39,45 @@ def _functions(names: Collection[str], old: Place, new: Place) -> Wholes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = {"functions": ("name", "decl_file", "external", "prototype")}
+    columns = {"functions": ("name", "decl_file", "external")}
     before, after = (held["functions"] for held in lookup.read_tables([old[1], new[1]], columns))
     wanted = before.filter(pc.is_in(before["name"], value_set=pa.array(sorted(names), pa.string())))
     files = pc.drop_null(wanted["decl_file"].combine_chunks()).unique()
     all_external = pc.all(wanted["external"], skip_nulls=False).as_py()
-    result = []
-    for place, own, other in ((old, before, after), (new, after, before)):
+    sides = []
+    for own, other in ((before, after), (after, before)):
         rows = own.filter(pc.is_in(own["decl_file"], value_set=files))
-        rows = rows.filter(pc.invert(pc.is_in(rows["name"], value_set=other["name"].combine_chunks())))
         if all_external:
             rows = rows.filter(rows["external"])
-        held = sorted({*rows["name"].to_pylist()})
-        near = [one for one in held if any(name_similarity(one, name) >= NAME_LIMIT for name in names)]
-        rows = rows.filter(pc.is_in(rows["name"], value_set=pa.array(near, pa.string())))
-        callers = callers_named(near, [place])[0] if near else {}
-        result.append(_function_wholes(rows, callers))
-    return result[0], result[1]
+        there = other["name"].filter(
+            pc.is_in(other["name"], value_set=rows["name"].combine_chunks().unique())
+        )
+        known = set(there.to_pylist())
+        files_of = dict(zip(rows["name"].to_pylist(), rows["decl_file"].to_pylist(), strict=True))
+        sides.append(
+            {
+                name: file
+                for name, file in files_of.items()
+                if name not in known and any(name_similarity(name, one) >= NAME_LIMIT for one in names)
+            }
+        )
+    went, came = sides
+    if not went or not came:
+        return [], []
+    return _function_wholes(went, old), _function_wholes(came, new)
 
 
-def _function_wholes(rows: Any, callers: Mapping[str, frozenset[str]]) -> list[Whole]:
-    found: dict[str, Whole] = {}
-    for name, file, prototype in zip(
-        *(values_of(rows[column]) for column in ("name", "decl_file", "prototype")), strict=True
-    ):
-        taken = parsed([] if prototype is None else [prototype], name)
+def _function_wholes(files: Mapping[str, str | None], place: Place) -> list[Whole]:
+    names = sorted(files)
+    prototypes = lookup.types_named(names, [place], kinds=("func",), uses=False)
+    callers = callers_named(names, [place])[0]
+    wholes = []
+    for name in names:
+        rows = prototypes[name][0].types
+        taken = parsed([prototype_text(rows[0].definition)], name) if rows else []
         shape = [taken[0].return_type, *(param.text for param in taken[0].params)] if taken else []
-        found.setdefault(name, Whole(name, name, file, frozenset(shape), callers[name]))
-    return list(found.values())
+        wholes.append(Whole(name, name, files[name], frozenset(shape), callers[name]))
+    return wholes
 
 
 def _exports(names: Collection[str], old: Place, new: Place) -> Wholes:

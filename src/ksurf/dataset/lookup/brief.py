@@ -197,17 +197,22 @@ def whole_matches(column: Any, expression: str) -> Any:
         return pc.equal(column, pa.scalar(None, pa.string())).fill_null(False)
 
 
-def code_symbols(expressions: Sequence[str], kernels: Kernels) -> list[dict[str, CodeSymbols]]:
-    """The symbols of each regular expression (RE2) of their whole names, on each kernel."""
-    return in_parallel(lambda kernel: _matching(expressions, Directory(kernel[1])), kernels)
+def code_symbols(
+    expressions: Sequence[str], kernels: Kernels, *, btf: bool = True
+) -> list[dict[str, CodeSymbols]]:
+    """The symbols of each regular expression (RE2) of their whole names, on each kernel; with what BTF has of
+    them if that is asked for.
+    """
+    return in_parallel(lambda kernel: _matching(expressions, Directory(kernel[1]), btf=btf), kernels)
 
 
-def _matching(expressions: Sequence[str], tables: Directory) -> dict[str, CodeSymbols]:
+def _matching(expressions: Sequence[str], tables: Directory, *, btf: bool) -> dict[str, CodeSymbols]:
     import pyarrow.compute as pc
 
     columns = ["name", "image", "ftrace", "kprobe_blacklist", "error_injection", "init"]
     all_symbols = tables.table("symbols").read(columns)
-    types = tables.table("types").read(["name", "kind", "image", "evidence"])
+    groups: list[int] | None = None if btf else []
+    types = tables.table("types").read(["name", "kind", "image", "evidence"], groups)
     described = pc.and_(pc.equal(types["kind"], "func"), pc.equal(types["evidence"], "btf"))
     functions = types.select(["name", "image"]).filter(described)
     result = {}
