@@ -465,6 +465,10 @@ def test_symbols_helpers_maps_and_enumerators() -> None:
         "helper bpf_d_path",
         "enumerator TCP_CLOSE",
     ]
+    assert in_probe("jiffies; cgroup; signal; $x = (path=1)") == [
+        "helper bpf_jiffies64",
+        "helper bpf_get_current_cgroup_id",
+    ]
     assert needs("#include <net/tcp.h>\nkprobe:f { TCP_CLOSE }") == ["function f"]
     assert needs("#define TCP_CLOSE 7\nkprobe:f { TCP_CLOSE }") == ["function f"]
     assert needs("enum e { TCP_CLOSE = 7, B_C };\nkprobe:f { TCP_CLOSE + B_C }") == ["enum e", "function f"]

@@ -49,6 +49,8 @@ _HELPERS = {
     "socket_cookie": "bpf_get_socket_cookie",
 }
 """Builtins of which docs/stdlib.md says which helper they are, where not all kernels with BPF have it."""
+_VALUES = ("cgroup", "jiffies")
+"""Those of them that are written without parentheses too."""
 _MAP_TYPES = {
     "lruhash": "BPF_MAP_TYPE_LRU_HASH",
     "percpuhash": "BPF_MAP_TYPE_PERCPU_HASH",
@@ -447,7 +449,7 @@ class Walk:
             return self._call_macro(token, [])
         if token in self.preamble.macros:
             return self._expand(token)
-        if name in _HELPERS:
+        if name in _VALUES:
             self.need(Kind.HELPER, _HELPERS[name], self._position(token))
         providers = {point.provider for point in self._points}
         if found := _ARGUMENT.fullmatch(name):
