@@ -221,6 +221,10 @@ class BpfObject:
       (an id of that table), ``byte_offset`` (in the data of a map)
     - ``struct_ops``: ``id``, ``name``, ``type`` (the struct), ``section``, ``link``, ``optional``;
       ``struct_ops_members``, those that are set: ``struct_ops``, ``name``, ``program`` (null for a value)
+    - ``context_loads``, what programs read of their context, as far as that can be followed: ``program``
+      (whose context it is), ``function`` (that has the instruction: the program, or one that it calls),
+      ``instruction``, ``byte_offset``, ``byte_size``, ``field`` of the struct ``context`` (as the object has
+      it: ``regs[0]``; null where it is none), ``field_type`` (C), ``relocated`` (CO-RE replaces the offset)
     - ``lines``: ``program``, ``instruction``, ``file``, ``line``, ``text``: where this instruction and
       those up to the next row come from; in the order of programs and instructions
     """

@@ -149,7 +149,8 @@ fn words(values: impl Iterator<Item = Option<u32>>) -> ArrayRef {
 }
 
 fn tables(object: &Object) -> std::result::Result<Vec<Table>, ArrowError> {
-    let Object { programs, calls, helper_calls, maps, externs, references, struct_ops, lines, .. } = object;
+    let Object { programs, calls, helper_calls, maps, externs, references, struct_ops, .. } = object;
+    let Object { context_loads: loads, lines, .. } = object;
     let attached = || programs.iter().map(|program| &program.attachment);
     let programs = table(
         "programs",
@@ -263,6 +264,19 @@ fn tables(object: &Object) -> std::result::Result<Vec<Table>, ArrowError> {
             required("optional", booleans(struct_ops.iter().map(|o| o.optional))),
         ],
     )?;
+    let context_loads = table(
+        "context_loads",
+        vec![
+            required("program", numbers(loads.iter().map(|l| l.program))),
+            required("function", numbers(loads.iter().map(|l| l.function))),
+            required("instruction", numbers(loads.iter().map(|l| l.instruction))),
+            required("byte_offset", numbers(loads.iter().map(|l| l.byte_offset))),
+            required("byte_size", numbers(loads.iter().map(|l| l.byte_size.into()))),
+            optional("field", optional_texts(loads.iter().map(|l| l.field.clone()).collect())),
+            optional("field_type", optional_texts(loads.iter().map(|l| l.field_type.clone()).collect())),
+            required("relocated", booleans(loads.iter().map(|l| l.relocated))),
+        ],
+    )?;
     let source_lines = table(
         "lines",
         vec![
@@ -282,6 +296,7 @@ fn tables(object: &Object) -> std::result::Result<Vec<Table>, ArrowError> {
         relocations,
         struct_ops,
         struct_ops_members,
+        context_loads,
         source_lines,
     ])
 }

@@ -3,6 +3,7 @@
 //! Source: `Documentation/bpf/` (`libbpf/`, `standardization/`), and what libbpf reads of an object.
 
 pub mod btf_ext;
+pub mod context;
 pub mod core;
 pub mod embedded;
 pub mod externs;

@@ -3,7 +3,8 @@
 //! Source: `Documentation/bpf/llvm_reloc.rst`, `Documentation/bpf/libbpf/libbpf_overview.rst`; libbpf decides what is a
 //! program and what a function that programs call: all functions of `.text` are the latter if there are several.
 
-use super::btf_ext::BtfExt;
+use super::btf_ext::{BtfExt, Lines};
+use super::context::{field_at, Code, ContextLoad, Follower};
 use super::externs::{self, Extern};
 use super::instruction::{instructions, Instruction, BPF_CALL, BPF_PSEUDO_CALL, BYTES};
 use super::maps::{self, Map};
@@ -39,6 +40,7 @@ pub struct Program {
     pub attachment: Attachment,
     /// The struct that its first parameter points to, if its BTF names one: `pt_regs`.
     pub context: Option<String>,
+    context_type: Option<u32>,
 }
 
 impl Program {
@@ -112,6 +114,7 @@ pub struct Object {
     pub externs: Vec<Extern>,
     pub references: Vec<Reference>,
     pub struct_ops: Vec<StructOps>,
+    pub context_loads: Vec<ContextLoad>,
     /// In the order of the programs and their instructions.
     pub lines: Vec<SourceLine>,
     /// What could not be read: the place in the object, and the reason.
@@ -171,7 +174,7 @@ impl Object {
         externs::read(&source, &mut object);
         struct_ops::read(&source, &mut object);
         object.read_instructions(&source);
-        object.read_lines(&source);
+        object.read_ext(&source);
         object.name_numbers(&Names::new(btf));
         Ok(object)
     }
@@ -228,6 +231,7 @@ impl Object {
                 subprogram: section.name == TEXT,
                 attachment,
                 context: None,
+                context_type: None,
             });
         }
         // one function of `.text` and nothing else is a program without a section of its own
@@ -237,7 +241,7 @@ impl Object {
         if let Some(btf) = source.btf {
             let mut contexts = contexts(btf);
             for program in self.programs.iter_mut().filter(|program| !program.subprogram) {
-                program.context = contexts.remove(&program.name);
+                (program.context, program.context_type) = contexts.remove(&program.name).unzip();
             }
         }
         let held: HashSet<usize> = self.programs.iter().map(|program| program.section_number).collect();
@@ -270,8 +274,7 @@ impl Object {
                     // of a function that was noted, or between functions
                     continue;
                 };
-                let instruction =
-                    ((relocation.offset - self.programs[program as usize].byte_offset) / 8) as u32;
+                let instruction = self.instruction_at(program, relocation.offset);
                 let Some(symbol) = source.symbols.get(relocation.symbol) else {
                     self.note(place(), format!("its relocation is of symbol {}", relocation.symbol));
                     continue;
@@ -328,31 +331,43 @@ impl Object {
         }
     }
 
-    fn read_lines(&mut self, source: &Source<'_>) {
-        let (Some(btf), Some(at)) = (source.btf, source.elf.find(".BTF.ext")) else { return };
-        let bytes = source.elf.bytes(&source.elf.sections[at]);
-        let lines = match BtfExt::parse(bytes, btf).and_then(|ext| ext.lines()) {
-            Ok(lines) => lines,
-            Err(error) => return self.note(".BTF.ext", error),
-        };
-        let numbers: HashMap<&str, usize> = source
-            .elf
-            .sections
-            .iter()
-            .enumerate()
-            .rev()
-            .map(|(at, found)| (found.name.as_str(), at))
-            .collect();
+    /// What BTF tells of instructions: their lines, which of them are relocated, and what of the context they read.
+    fn read_ext(&mut self, source: &Source<'_>) {
+        let mut relocated: Vec<Vec<u32>> = vec![Vec::new(); self.programs.len()];
+        let bytes = source.elf.find(".BTF.ext").map(|at| source.elf.bytes(&source.elf.sections[at]));
+        if let (Some(btf), Some(bytes)) = (source.btf, bytes) {
+            let read = BtfExt::parse(bytes, btf).and_then(|ext| {
+                self.read_lines(source, &ext.lines()?);
+                for records in ext.relocations()? {
+                    let Some(number) = source.elf.find(&text(records.section)) else { continue };
+                    for found in records.list {
+                        let Some(program) = self.program_at(number, found.offset.into()) else { continue };
+                        relocated[program as usize].push(self.instruction_at(program, found.offset.into()));
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = read {
+                self.note(".BTF.ext", error);
+            }
+        }
+        self.follow_contexts(source, relocated);
+    }
+
+    /// The number of the instruction at an offset of the section, in a function that holds it.
+    fn instruction_at(&self, program: u32, offset: u64) -> u32 {
+        ((offset - self.programs[program as usize].byte_offset) / BYTES as u64) as u32
+    }
+
+    fn read_lines(&mut self, source: &Source<'_>, lines: &Lines<'_>) {
+        let some = |bytes: &[u8]| (!bytes.is_empty()).then(|| text(&bytes[..bytes.len().min(LINE_LIMIT)]));
         for records in lines.sections() {
-            let Some(&number) = numbers.get(text(records.section).as_str()) else { continue };
+            let Some(number) = source.elf.find(&text(records.section)) else { continue };
             for found in &records.list {
                 let Some(program) = self.program_at(number, found.offset.into()) else { continue };
-                let start = self.programs[program as usize].byte_offset;
-                let some =
-                    |bytes: &[u8]| (!bytes.is_empty()).then(|| text(&bytes[..bytes.len().min(LINE_LIMIT)]));
                 self.lines.push(SourceLine {
                     program,
-                    instruction: ((u64::from(found.offset) - start) / BYTES as u64) as u32,
+                    instruction: self.instruction_at(program, found.offset.into()),
                     file: some(found.file),
                     line: (found.line > 0).then_some(found.line),
                     text: some(found.text),
@@ -360,6 +375,38 @@ impl Object {
             }
         }
         self.lines.sort_by_key(|line| (line.program, line.instruction));
+    }
+
+    fn follow_contexts(&mut self, source: &Source<'_>, relocated: Vec<Vec<u32>>) {
+        let elf = source.elf;
+        let mut functions: Vec<Code<'_>> = Vec::with_capacity(self.programs.len());
+        for (program, mut relocated) in self.programs.iter().zip(relocated) {
+            relocated.sort_unstable();
+            let (start, size) = (program.byte_offset as usize, program.byte_size as usize);
+            let bytes = elf.bytes(&elf.sections[program.section_number]).get(start..start + size);
+            functions.push(Code { bytes: bytes.unwrap_or_default(), callees: HashMap::new(), relocated });
+        }
+        for call in self.calls.iter().filter(|call| !call.address) {
+            functions[call.program as usize].callees.insert(call.instruction, call.callee);
+        }
+        let mut follower = Follower::new(&functions, elf.words.big_endian);
+        for number in 0..self.programs.len() as u32 {
+            let program = &self.programs[number as usize];
+            if program.subprogram {
+                continue;
+            }
+            let context = program.context_type;
+            let Some(mut loads) = follower.follow(number) else {
+                return self.note("programs", "they are too long to follow what they read of their contexts");
+            };
+            if let Some((btf, context)) = source.btf.zip(context) {
+                for load in &mut loads {
+                    let found = field_at(btf, context, load.byte_offset, load.byte_size);
+                    (load.field, load.field_type) = found.unzip();
+                }
+            }
+            self.context_loads.extend(loads);
+        }
     }
 
     /// Calls of helpers, and of functions of the same section, which need no relocation.
@@ -401,7 +448,7 @@ fn named(elf: &Elf<'_>, symbol: &Symbol<'_>) -> String {
 }
 
 /// Functions and the struct that the first parameter of each points to.
-fn contexts(btf: &Btf<'_>) -> HashMap<String, String> {
+fn contexts(btf: &Btf<'_>) -> HashMap<String, (String, u32)> {
     let functions = btf.types().filter_map(|(_, found)| match found.ok()? {
         found if matches!(found.kind, Kind::Func { .. }) => Some(found),
         _ => None,
@@ -412,9 +459,9 @@ fn contexts(btf: &Btf<'_>) -> HashMap<String, String> {
             let Kind::FuncProto { params, .. } = btf.get(prototype).ok()?.kind else { return None };
             let first = params.iter().next()?.ok()?;
             let Kind::Ptr { to } = without_modifiers(btf, first.type_id)?.1.kind else { return None };
-            let (_, pointed) = without_modifiers(btf, to)?;
+            let (id, pointed) = without_modifiers(btf, to)?;
             let is_struct = matches!(pointed.kind, Kind::Struct { .. } | Kind::Fwd { union: false });
-            (is_struct && !pointed.name.is_empty()).then(|| (text(function.name), text(pointed.name)))
+            (is_struct && !pointed.name.is_empty()).then(|| (text(function.name), (text(pointed.name), id)))
         })
         .collect()
 }

@@ -68,6 +68,8 @@ pub struct Elf<'a> {
     pub sections: Vec<Section>,
     /// The numbers of the sections that hold relocations, by that of the section that they are for.
     relocations: HashMap<usize, Vec<usize>>,
+    /// The number of the first section of each name.
+    names: HashMap<String, usize>,
 }
 
 /// Where the section header table is, and how many there are of which size.
@@ -109,9 +111,11 @@ impl<'a> Elf<'a> {
         for (at, section) in sections.iter().enumerate().filter(|(_, section)| section.kind == SHT_REL) {
             relocations.entry(section.info).or_default().push(at);
         }
+        let numbered = sections.iter().enumerate().rev();
+        let names = numbered.map(|(at, section)| (section.name.clone(), at)).collect();
         let what = "ELF header";
         let (kind, machine) = (words.u16(data, 16, what)?, words.u16(data, 18, what)?);
-        Ok(Elf { data, words, kind, machine, sections, relocations })
+        Ok(Elf { data, words, kind, machine, sections, relocations, names })
     }
 
     pub fn bytes(&self, section: &Section) -> &'a [u8] {
@@ -120,7 +124,7 @@ impl<'a> Elf<'a> {
 
     /// The number of the first section of this name.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.sections.iter().position(|section| section.name == name)
+        self.names.get(name).copied()
     }
 
     /// All symbols; numbers are those of [`Relocation::symbol`].
