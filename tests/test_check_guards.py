@@ -6,7 +6,7 @@ import pytest
 
 from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Guard, Kind, Use
 from ksurf.check.guards import Reach, holds, reach
-from ksurf.check.judge import Relocated, judge_dependency
+from ksurf.check.judge import Place, Relocated, Walked, judge_dependency
 from ksurf.check.rules import Ruling
 from ksurf.check.verdict import Finding, Outcome
 from ksurf.dataset.rows import ConfigOption
@@ -32,9 +32,15 @@ def guarded_by(*conditions: Condition, line: int = 2) -> Use:
     return Use(line=line, guard=Guard("if it is there", conditions))
 
 
-def found(ruling: Ruling, *uses: Use, relocations: dict[int, Relocated] | None = None) -> Finding:
+def found(
+    ruling: Ruling,
+    *uses: Use,
+    relocations: dict[int, Relocated] | None = None,
+    places: dict[tuple[str, int], Place] | None = None,
+) -> Finding:
     dependency = Dependency(Kind.FUNCTION, "f", uses=uses)
-    return judge_dependency(ruling, dependency, HERE, ConsumerKind.BCC, relocations or {})
+    walked = Walked(relocations or {}, places or {})
+    return judge_dependency(ruling, dependency, HERE, ConsumerKind.BPF_OBJECT, walked)
 
 
 @pytest.mark.parametrize(
@@ -121,3 +127,23 @@ def test_a_relocation_that_is_resolved_may_have_found_another_type() -> None:
     assert found(CHANGED, FIRST, relocations={1: Relocated(True)}).outcome is Outcome.CHANGED
     assert found(CHANGED, FIRST, relocations={1: Relocated(True, False)}).outcome is Outcome.GUARDED
     assert found(BROKEN, FIRST, relocations={1: Relocated(True)}).outcome is Outcome.OK
+
+
+# Instructions that have been walked
+
+
+CALL = Use(program="p", instruction=7)
+WEAK = Use(program="p", instruction=7, guard=Guard("__weak"))
+
+
+def test_an_instruction_that_is_not_reached_is_guarded() -> None:
+    assert found(BROKEN, CALL, places={("p", 7): Place(False)}).outcome is Outcome.GUARDED
+    assert found(BROKEN, CALL, places={("p", 7): Place(True)}).outcome is Outcome.BROKEN
+    assert found(BROKEN, CALL, places={("p", 8): Place(False)}).outcome is Outcome.BROKEN
+    assert found(CHANGED, CALL, places={("p", 7): Place(False)}).outcome is Outcome.GUARDED
+
+
+def test_a_weak_function_that_is_called_all_the_same_is_broken() -> None:
+    assert found(BROKEN, WEAK).outcome is Outcome.GUARDED
+    assert found(BROKEN, WEAK, places={("p", 7): Place(True)}).outcome is Outcome.GUARDED
+    assert found(BROKEN, WEAK, places={("p", 7): Place(True, refused=True)}).outcome is Outcome.BROKEN

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from ksurf.check.dependency import Condition, Consumer, ConsumerKind, Dependency, Guard, Kind, Use
 from ksurf.check.facts import Facts, gather
-from ksurf.check.judge import Relocated, judge
+from ksurf.check.judge import Relocated, Walked, judge
 from ksurf.check.names import read_list
 from ksurf.check.verdict import Finding, Outcome, Report
 from ksurf.dataset.store import Store
@@ -211,12 +210,12 @@ def test_relocations_are_asked_for_by_consumer_and_kernel(store: Store) -> None:
     field = Dependency(Kind.FIELD, "inode::i_atime", uses=(Use(relocation=0),))
     consumer = Consumer(ConsumerKind.BPF_OBJECT, "o", "o", dependencies=(field,))
 
-    def relocations(one: Consumer, on: Kernel) -> Mapping[int, Relocated]:
+    def walk(one: Consumer, on: Kernel) -> Walked:
         assert one is consumer
-        return {0: Relocated(on == OLD, reached=False)}
+        return Walked({0: Relocated(on == OLD, reached=False)})
 
     assert outcomes(judge([consumer], [OLD, NEW], None, store)) == ["ok", "broken"]
-    assert outcomes(judge([consumer], [OLD, NEW], None, store, relocations)) == ["ok", "guarded"]
+    assert outcomes(judge([consumer], [OLD, NEW], None, store, walk)) == ["ok", "guarded"]
 
 
 # Suggestions

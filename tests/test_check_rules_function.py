@@ -290,6 +290,27 @@ def test_another_result_is_a_change() -> None:
     assert "returns nothing" in nothing.consequence
 
 
+def test_the_result_stands_behind_the_arguments_of_fexit() -> None:
+    fexit = Mechanism.FEXIT
+    old, more = "int accept(int a);", "int accept(int a, int b);"
+    assert param("1", None, old, mechanism=fexit).outcome is Outcome.OK
+    assert param("1", old, old, mechanism=fexit).outcome is Outcome.OK
+    assert param("1", old, "long accept(int a);", mechanism=fexit).outcome is Outcome.CHANGED
+    moved = param("1", old, more, mechanism=fexit)
+    assert (moved.outcome, moved.consequence) == (
+        Outcome.CHANGED,
+        "the result of accept is argument 2 (from 0) now, not 1",
+    )
+    assert param("2", None, old, mechanism=fexit).outcome is Outcome.BROKEN
+    assert param("1", None, old, mechanism=FENTRY).outcome is Outcome.BROKEN
+
+
+def test_parameters_without_names_are_told_apart_by_their_place() -> None:
+    same = "void accept(unsigned int, unsigned int);"
+    assert param("1", same, same).outcome is Outcome.OK
+    assert param("1", same, "void accept(unsigned int state, unsigned int cpu);").outcome is Outcome.OK
+
+
 def test_without_a_baseline_or_a_prototype_nothing_is_known_to_be_wrong() -> None:
     assert param("0", None, NEW_ACCEPT).outcome is Outcome.OK
     here = facts(functions={"accept": function("accept", "accept")})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Use
@@ -18,7 +18,7 @@ from ksurf.kernel import Kernel
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
 
-__all__ = ["Relocated", "Relocations", "judge", "judge_dependency"]
+__all__ = ["Place", "Relocated", "Walk", "Walked", "judge", "judge_dependency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,27 @@ class Relocated:
     """Why it failed."""
 
 
-Relocations = Callable[[Consumer, Kernel], Mapping[int, Relocated]]
-"""Of a consumer on a kernel, by :attr:`~ksurf.check.dependency.Use.relocation`."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What became of an instruction on a kernel."""
+
+    reached: bool
+    refused: bool = False
+    """It is reached, and the program is refused for it: a weak function that is not there is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What of an eBPF object is reached on a kernel, and what its relocations found there."""
+
+    relocations: Mapping[int, Relocated] = field(default_factory=dict)
+    """By :attr:`~ksurf.check.dependency.Use.relocation`."""
+    places: Mapping[tuple[str, int], Place] = field(default_factory=dict)
+    """By the program and the instruction of a use. Of places that are not here its guard tells."""
+
+
+Walk = Callable[[Consumer, Kernel], Walked]
+"""Tells what is reached of a consumer on a kernel."""
 
 
 def judge(
@@ -41,7 +60,7 @@ def judge(
     kernels: Sequence[Kernel],
     baseline: Kernel | None,
     store: Store,
-    relocations: Relocations | None = None,
+    walk: Walk | None = None,
 ) -> Report:
     """Judge consumers on kernels of the dataset.
 
@@ -69,7 +88,7 @@ def judge(
             tuple(
                 finding
                 for dependency in consumer.dependencies
-                for finding in bench.findings(consumer, dependency, kernels, relocations)
+                for finding in bench.findings(consumer, dependency, kernels, walk)
             ),
         )
         for consumer in consumers
@@ -117,13 +136,13 @@ class _Bench:
         consumer: Consumer,
         dependency: Dependency,
         kernels: Iterable[Kernel],
-        relocations: Relocations | None,
+        walk: Walk | None,
     ) -> Iterable[Finding]:
         for kernel in kernels:
             baseline = self._baseline_of(consumer.kind, dependency, kernel)
             ruling = self._ruling(consumer.kind, dependency, kernel, baseline)
-            outcomes = {} if relocations is None else relocations(consumer, kernel)
-            finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, outcomes)
+            walked = Walked() if walk is None else walk(consumer, kernel)
+            finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
             yield replace(finding, baseline=baseline)
 
     def _ruling(
@@ -159,25 +178,36 @@ def judge_dependency(
     dependency: Dependency,
     facts: Facts,
     consumer: ConsumerKind,
-    relocations: Mapping[int, Relocated],
+    walked: Walked,
 ) -> Finding:
-    """A finding of a ruling: with the consumer's guards, and what became of its relocations."""
+    """A finding of a ruling: with the consumer's guards, what is reached, and what relocations found."""
     known = {
-        use: relocations[use.relocation]
+        use: walked.relocations[use.relocation]
         for use in dependency.uses
-        if use.relocation is not None and use.relocation in relocations
+        if use.relocation is not None and use.relocation in walked.relocations
     }
     if known:
         return _relocated(ruling, dependency, facts, known)
     if ruling.outcome is Outcome.OK or not dependency.uses:
         return _finding(ruling, dependency, facts, dependency.uses)
-    reaches = {use: reach(use, facts, consumer) for use in dependency.uses}
+    reaches = {use: _reach(use, facts, consumer, walked) for use in dependency.uses}
     # Who is ready for the thing's absence is not ready for another thing under its name.
     fine = {Reach.UNREACHED, Reach.COPES} if ruling.outcome is Outcome.BROKEN else {Reach.UNREACHED}
     reached = tuple(use for use in dependency.uses if reaches[use] not in fine)
     if reached:
         return _finding(ruling, dependency, facts, reached)
     return _guarded(ruling, dependency, facts, dependency.uses)
+
+
+def _reach(use: Use, facts: Facts, consumer: ConsumerKind, walked: Walked) -> Reach:
+    """Whether a use is reached: the walk knows it, or else its guard tells."""
+    if use.program is not None and use.instruction is not None:
+        place = walked.places.get((use.program, use.instruction))
+        if place is not None and not place.reached:
+            return Reach.UNREACHED
+        if place is not None and place.refused:
+            return Reach.REACHED
+    return reach(use, facts, consumer)
 
 
 def _relocated(

@@ -11,6 +11,7 @@ from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.rules.c_type import same_type
 from ksurf.check.rules.case import FINE, Case, Ruling, few, is_loaded_with, refused
 from ksurf.check.verdict import Outcome
+from ksurf.surface.attach import Mechanism
 from ksurf.surface.change import shown_text
 from ksurf.surface.prototype import (
     Param,
@@ -24,6 +25,8 @@ __all__ = ["argument_ruling", "parameter_rule", "parsed", "prototype_changes"]
 
 _RETURN = "return"
 _PLACE = re.compile(r"\d{1,3}")
+_WITH_RESULT = {Mechanism.FEXIT, Mechanism.FMOD_RET}
+"""Their context has the result behind the arguments (kernel/bpf/btf.c, ``btf_ctx_access``)."""
 
 
 def parameter_rule(case: Case) -> Ruling:
@@ -102,6 +105,15 @@ def _result(case: Case, function: str, new: Prototype, old: Prototype | None, ex
 def _by_place(
     case: Case, function: str, place: int, new: Prototype, old: Prototype | None, expected: str | None
 ) -> Ruling:
+    results = case.dependency.mechanism in _WITH_RESULT
+    if results and place == len(new.params) and (old is None or place == len(old.params)):
+        return _result(case, function, new, old, expected)
+    if results and old is not None and place == len(old.params) and place != len(new.params):
+        return Ruling(
+            Outcome.CHANGED,
+            f"the result of {function} is argument {len(new.params)} (from 0) now, not {place}",
+            _changes(case, function, old, new),
+        )
     if place >= len(new.params) and not _is_variadic(new):
         if old is not None and place >= len(old.params):
             return Ruling(Outcome.OK, "", (f"{function} has {len(new.params)} parameters",))
@@ -123,7 +135,7 @@ def _by_place(
     if old is None or place >= len(old.params):
         return FINE
     was = old.params[place]
-    moved = _place_of(was, old, new)
+    moved = _place_of(place, old, new)
     if moved == place and same_type(was.type, param.type):
         return FINE
     if moved == place:
@@ -141,13 +153,13 @@ def _by_place(
     )
 
 
-def _place_of(was: Param, old: Prototype, new: Prototype) -> int | None:
+def _place_of(place: int, old: Prototype, new: Prototype) -> int | None:
     """Where an old parameter is in the new prototype; ``None`` if it is gone."""
-    for place, param in enumerate(new.params):
+    was = old.params[place]
+    for at, param in enumerate(new.params):
         if was.name is not None and param.name == was.name:
-            return place
+            return at
     names = {param.name for param in old.params if param.name is not None}
-    place = old.params.index(was)
     if place < len(new.params):
         here = new.params[place]
         # One that is known by another place has not come here under another name.
