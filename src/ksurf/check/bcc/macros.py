@@ -18,6 +18,8 @@ _ANNOTATION = re.compile(
     r"\b(?:__user|__kernel|__iomem|__percpu|__rcu|__force|__always_inline|__maybe_unused|__weak|notrace"
     r"|__inline__|__packed|asmlinkage)\b|__attribute__[ \t]*\(\((?:[^()]|\([^()]*\))*\)\)"
 )
+_PARENTHESES = 32
+"""Inside each other, in the arguments of a macro."""
 _PREFIXES = {
     "KFUNC_PROBE": "kfunc__",
     "KRETFUNC_PROBE": "kretfunc__",
@@ -138,6 +140,8 @@ def _arguments(text: Text, start: int) -> tuple[list[Text], int]:
         match plain[at]:
             case "(":
                 depth += 1
+                if depth > _PARENTHESES:
+                    break
             case ")":
                 depth -= 1
                 if depth == 0:

@@ -138,7 +138,8 @@ _ELEMENT = re.compile(r"(\\[.\w$^*+?|()\[\]]|\[[^\]]*\]|\.|[\w:])([*+?]|\{\d*,?\
 def wildcards(pattern: str) -> list[str]:
     """A regular expression for names as patterns with ``*``, one for each alternative; rather too wide."""
     found = []
-    for alternative in pattern.split("|"):
+    # What stands in parentheses may be anything.
+    for alternative in pattern.split("|") if "(" not in pattern else [pattern]:
         body = alternative.removeprefix("^")
         closed = body.endswith("$")
         body = body.removesuffix("$")

@@ -434,7 +434,7 @@ class _Way:
 
     def _binary(self, left: Value, op: ast.operator, right: Value) -> Value:
         if isinstance(left, Text):
-            self._script.spend(len(left.pieces) >> 4)
+            self._script.spend(len(left.pieces) >> 2)
         return strings.binary(left, op, right)
 
     def _dictionary(self, node: ast.Dict) -> Value:
@@ -542,6 +542,8 @@ class _Way:
             return Unknown(path=holder.path) if text is None else text.guarded(self._guards)
         if isinstance(holder, Text):
             self._script.spend(len(holder.pieces) + (len(holder.plain) >> 6))
+            if function.attr == "replace" and arguments and isinstance(arguments[0], Text):
+                self._script.spend(8 * holder.plain.count(arguments[0].plain))
         return strings.method(holder, function.attr, arguments, named)
 
     def _apply(self, called: Value, arguments: list[Value], named: dict[str, Value]) -> Value:

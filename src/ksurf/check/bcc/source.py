@@ -14,8 +14,8 @@ __all__ = ["Attach", "Embedded", "ReadFile", "Script", "TooMuch", "Trace"]
 ReadFile = Callable[[str], bytes | None]
 """What is in a file that comes with a tool, by the tool's path for it; ``None`` if it is not there."""
 
-_STEPS = 3_000_000
-"""Nodes visited on all ways through a script. The largest tool takes 300 thousand."""
+_STEPS = 2_000_000
+"""Nodes visited on all ways through a script. The largest tool takes 170 thousand."""
 
 
 @dataclass(frozen=True, slots=True)

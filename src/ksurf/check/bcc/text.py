@@ -7,15 +7,16 @@ import io
 import re
 import tokenize
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 from ksurf.check.bcc.guard import Guards
 
 __all__ = ["CHOSEN", "LIMIT", "SYSCALL_PREFIX", "UNKNOWN", "Piece", "Text", "TooLong", "literal"]
 
-LIMIT = 1 << 18
+LIMIT = 1 << 17
 """Characters that a text may have. The largest tool's has 30 thousand."""
 CHOSEN = "__chosen_by_the_user__"
 """Stands in a text for what the user gives; a C identifier, since the text becomes C."""
@@ -63,13 +64,14 @@ class Text:
     def joined(cls, parts: Iterable[Text]) -> Text:
         """All parts as one."""
         pieces: list[Piece] = []
-        length = 0
+        length = count = 0
         for part in parts:
+            count += 1
             length += len(part.plain)
             if length > LIMIT:
                 raise TooLong
             pieces.extend(part.pieces)
-        return cls(tuple(pieces))
+        return cls(tuple(_fewer(pieces) if count > 2 else pieces))
 
     def guarded(self, guards: Guards) -> Text:
         """The same behind further guards."""
@@ -117,13 +119,14 @@ class Text:
         """As ``str.replace`` does it."""
         if not old:
             return self
+        found = self.plain.count(old)
+        if len(self.plain) + found * (len(new.plain) - len(old)) > LIMIT:
+            raise TooLong
         changes: list[tuple[int, int, Text]] = []
         position = self.plain.find(old)
         while position >= 0 and len(changes) != count:
             changes.append((position, position + len(old), new))
             position = self.plain.find(old, position + len(old))
-        if len(changes) * len(new.plain) > LIMIT:
-            raise TooLong
         return self.spliced(changes)
 
     def lines(self) -> list[Text]:
@@ -141,6 +144,13 @@ class Text:
             starts.append(at)
             at += len(piece.text)
         return starts
+
+
+def _fewer(pieces: list[Piece]) -> Iterator[Piece]:
+    """The same, with one piece for neighbours of one origin."""
+    for (line, guards), same in groupby(pieces, key=lambda piece: (piece.line, piece.guards)):
+        texts = [piece.text for piece in same]
+        yield Piece("".join(texts), line, guards)
 
 
 def literal(node: ast.Constant, source: Sequence[bytes]) -> Text:

@@ -34,8 +34,8 @@ __all__ = ["read_tool"]
 _BYTE_LIMIT = 4 << 20
 _SCRIPT_WAYS = 300
 _C_WAYS = 40
-_C_LIMIT = 4 << 20
-"""Characters of C that are read for one tool, over all ways. The largest takes a million."""
+_C_LIMIT = 2 << 20
+"""Characters of C that are read for one tool, over all ways. The largest takes 160 thousand."""
 
 _WITH_RETURN = {"kretfunc", "kmod_ret"}
 _LOADED_BY_NAME = re.compile(rf"({'|'.join(MECHANISMS)})__(\w+)\Z")
