@@ -209,7 +209,8 @@ def attach_kfunc(facts: KfuncFacts) -> Verdict:
         return _no("no FUNC of this name in BTF")
     if facts.program_types is None:
         return Verdict(True, "for which program types the image does not tell")
-    return Verdict(True, f"from programs of type {', '.join(facts.program_types)}")
+    kinds = sorted(kind.removeprefix("BPF_PROG_TYPE_").lower() for kind in facts.program_types)
+    return Verdict(True, f"from programs of type {', '.join(kinds)}")
 
 
 _YES = Verdict(True)
