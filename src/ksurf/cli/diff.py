@@ -64,7 +64,7 @@ def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: b
     def written(some: Set[str]) -> list[Written]:
         found = differences(places[0], places[1], some) if some else []
         if "attachability" in some:
-            found.append(attachability_diff(store, before, after))
+            found.append(attachability_diff(*places))
         return [FORMS[form].write(diff, everything=everything) for diff in found]
 
     # What is made lives until the end, which is near: looking for garbage in it takes a third of the time.
