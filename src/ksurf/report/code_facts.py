@@ -103,7 +103,8 @@ class Side:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        return pc.add(pc.multiply(names, len(self.images)), images.combine_chunks().cast(pa.int64()))
+        wide = pc.multiply(names.cast(pa.int64()), len(self.images))
+        return pc.add(wide, images.combine_chunks().cast(pa.int64()))
 
     @cached_property
     def _places(self) -> Any:
@@ -156,7 +157,10 @@ class Side:
 
         places = self._prototype_places
         once = pc.is_in(self._places, value_set=places).cast(pa.int64())
-        several = Counter(places.filter(pc.is_in(places, value_set=repeated(places))).to_pylist())
+        again = repeated(places)
+        if not len(again):  # nearly always
+            return Facts(once, [{"btf_functions": 0}, {"btf_functions": 1}])
+        several = Counter(places.filter(pc.is_in(places, value_set=again)).to_pylist())
         return _coded("btf_functions", _looked_up(several, self._places, once))
 
     def _listed(self) -> Facts:
@@ -209,7 +213,7 @@ def number_names(sides: Sequence[Side]) -> Any:
     import pyarrow as pa
 
     columns = [
-        (side, whose, column.combine_chunks())
+        (side, whose, column)
         for side in sides
         for whose, column in (
             ("symbols", side.tables["symbols"]["name"]),
@@ -218,14 +222,16 @@ def number_names(sides: Sequence[Side]) -> Any:
             ("entries", side.tables["syscalls"]["entry"]),
         )
     ]
-    coded = pa.concat_arrays([column for _, _, column in columns]).dictionary_encode()
-    numbers = coded.indices.cast(pa.int64())
+    chunks = [chunk for _, _, column in columns for chunk in column.chunks]
+    coded = pa.chunked_array([*chunks, array([""], "string")]).dictionary_encode().chunks
+    numbers = pa.concat_arrays([chunk.indices for chunk in coded])
+    words = coded[-1].dictionary
     start = 0
     for side, whose, column in columns:
         side.names[whose] = numbers.slice(start, len(column))
-        side.words = coded.dictionary
+        side.words = words
         start += len(column)
-    return coded.dictionary
+    return words
 
 
 def parameters(
@@ -242,7 +248,7 @@ def parameters(
     return _coded("parameters", _looked_up(counts, places, 0)) & Facts(_looked_up(variadic, places, 0), kinds)
 
 
-def array(values: Iterable[Any], type_: str) -> Any:
+def array(values: Iterable[Any], type_: Any) -> Any:
     """An Arrow array of the type."""
     import pyarrow as pa
 
@@ -276,7 +282,7 @@ def _looked_up(found: Mapping[int, int], numbers: Any, otherwise: Any) -> Any:
     """What is found for each number, or something else."""
     import pyarrow.compute as pc
 
-    places = pc.index_in(numbers, value_set=array(found, "int64"))
+    places = pc.index_in(numbers, value_set=array(found, numbers.type))
     return pc.coalesce(array(found.values(), "int64").take(places), otherwise)
 
 

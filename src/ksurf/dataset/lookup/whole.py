@@ -44,18 +44,23 @@ def parameters_of(keys: Collection[int], directories: Sequence[Path]) -> dict[in
 
     def read(segment: Path) -> dict[int, tuple[int, bool]]:
         file = TableFile(segment / "members.parquet")
-        owners = file.read(["definition"])["definition"].combine_chunks()
-        # The members of a definition stand together, and are no more than one look-up.
-        runs = pc.run_end_encode(owners, run_end_type=pa.int64())
-        own = pc.is_in(runs.values, value_set=wanted)
-        if not pc.any(own).as_py():
-            return {}
-        starts = pa.concat_arrays([pa.array([0], pa.int64()), runs.run_ends]).slice(0, len(runs.values))
-        counts = pc.subtract(runs.run_ends, starts).filter(own).to_pylist()
-        last = pc.equal(file.read(["type"])["type"], "...").combine_chunks()
-        variadic = set(owners.filter(last).to_pylist())
-        found = runs.values.filter(own).to_pylist()
-        return {key: (count, key in variadic) for key, count in zip(found, counts, strict=True)}
+        takes: dict[int, tuple[int, bool]] = {}
+        # Group by group, whose memory serves for the next.
+        for group in range(len(file.groups)):
+            owners = file.read(["definition"], [group])["definition"].combine_chunks()
+            # The members of a definition stand together, and are no more than one look-up.
+            runs = pc.run_end_encode(owners, run_end_type=pa.int64())
+            own = pc.is_in(runs.values, value_set=wanted)
+            if pc.any(own).as_py():
+                starts = pa.concat_arrays([pa.array([0], pa.int64()), runs.run_ends])
+                counts = pc.subtract(runs.run_ends, starts[:-1]).filter(own).to_pylist()
+                last = pc.equal(file.read(["type"], [group])["type"], "...").combine_chunks()
+                variadic = set(owners.filter(last).to_pylist())
+                found = runs.values.filter(own).to_pylist()
+                takes.update(
+                    (key, (count, key in variadic)) for key, count in zip(found, counts, strict=True)
+                )
+        return takes
 
     found = in_parallel(read, _segments(directories)) if keys else []
     return {key: takes for own in found for key, takes in own.items()}
