@@ -44,7 +44,7 @@ Examples:
 def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: bool, dataset: Path) -> None:
     """Show what was added, removed and changed between two kernels.
 
-    What can be attached to on one of them only takes longer, and comes with --kind attachability.
+    Attachability is about names that both have, where one of them can be attached to or called on one only.
 
     A and B are selectors, of which each means the newest kernel of the dataset that it matches. Where there
     is a choice, kernels of one distribution, architecture and flavor are taken.
@@ -52,18 +52,19 @@ def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: b
     from ksurf.cli.beside import beside
     from ksurf.cli.choose import manifests, two_of
     from ksurf.dataset.store import Store
-    from ksurf.report.attachability import attachability_diff
+    from ksurf.report.attachability import ATTACHABILITY, attachability_diff
     from ksurf.report.diff import FORMS, Written
     from ksurf.report.everything import DIFF_KINDS, POOLED_KINDS, differences
 
     store = Store(dataset)
     before, after = two_of([m.kernel for m in manifests(store, ())], old, new)
     places = [(kernel, store.directory(kernel.id)) for kernel in (before, after)]
-    chosen = set(kinds or DIFF_KINDS)
+    chosen = set(kinds or _KINDS)
 
     def written(some: Set[str]) -> list[Written]:
-        found = differences(places[0], places[1], some) if some else []
-        if "attachability" in some:
+        compared = [kind for kind in DIFF_KINDS if kind in some]
+        found = differences(places[0], places[1], compared) if compared else []
+        if ATTACHABILITY in some:
             found.append(attachability_diff(*places))
         return [FORMS[form].write(diff, everything=everything) for diff in found]
 

@@ -84,7 +84,7 @@ def differences(
     old: tuple[Kernel, Path], new: tuple[Kernel, Path], kinds: Collection[str] = DIFF_KINDS
 ) -> list[KindDiff]:
     """What differs between two kernels, each with its directory: of each kind, in the usual order."""
-    tables = {table for kind in kinds for table in _TABLES.get(kind, ())}
+    tables = {table for kind in kinds for table in _TABLES[kind]}
     columns = {table: own for table, own in _COLUMNS.items() if table in tables}
     sides = [
         _Side(kernel, directory, held)
