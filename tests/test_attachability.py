@@ -8,13 +8,14 @@ from random import Random
 
 import pytest
 
+from ksurf.dataset.lookup import kernel_marks
 from ksurf.dataset.query import connect, query
 from ksurf.dataset.query.connection import literal
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
-from ksurf.report.attachability import attachability_diff
-from ksurf.surface.attach import Mechanism, Verdict
-from ksurf.surface.attach_change import compare_attachability
+from ksurf.report.attachability import EVERY_FUNCTION, attachability_diff
+from ksurf.surface.attach import Mechanism, Verdict, attach_any, features_of
+from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon, compare_attachability
 from ksurf.surface.attach_facts import judge
 from ksurf.surface.change import Change
 from made_kernel import MadeKernel, bpf_kernel, kernel
@@ -35,13 +36,21 @@ _STATEMENT = """
 _ORDER = [mechanism.value for mechanism in Mechanism]
 
 
+def whole_kernel(store: Store, old: Kernel, new: Kernel) -> tuple[AttachabilityLost | AttachabilityWon, ...]:
+    """What only one of the kernels can do at all."""
+    marks = kernel_marks([(kernel, store.directory(kernel.id)) for kernel in (old, new)])
+    return tuple(compare_attachability(*(attach_any(features_of(own)) for own in marks)))
+
+
 def by_sql(store: Store, old: Kernel, new: Kernel) -> dict[str, tuple[Change, ...]]:
     """The changes of each name, as the view ``attachability`` has them."""
     manifests = [manifest for manifest in store.kernels() if manifest.kernel in {old, new}]
     statement = _STATEMENT.format(old=literal(old.id), new=literal(new.id))
     with connect(store, manifests, statement=statement, judge=judge) as connection:
         rows = [row for batch in query(connection, statement).batches(1 << 16) for row in batch]
-    found = {}
+    whole = whole_kernel(store, old, new)
+    rows = [row for row in rows if Mechanism(row[1]) not in {change.mechanism for change in whole}]
+    found: dict[str, tuple[Change, ...]] = {EVERY_FUNCTION: whole} if whole else {}
     for name, own in groupby(rows, key=lambda row: str(row[0])):
         ordered = sorted(own, key=lambda row: _ORDER.index(row[1]))
         before = {Mechanism(row[1]): Verdict(row[2], row[3]) for row in ordered}
@@ -130,7 +139,9 @@ def test_kernels_of_nothing(tmp_path: Path) -> None:
     any_kernel(Random(0)).write(tmp_path, NEW)
     store = Store(tmp_path)
     for pair in ((OLD, NEW), (NEW, OLD), (NEW, NEW)):
-        assert by_arrow(store, *pair) == {}
+        found = by_arrow(store, *pair)
+        assert found.keys() <= {EVERY_FUNCTION}
+        assert found == by_sql(store, *pair)
 
 
 def test_parameters_alone_decide(tmp_path: Path) -> None:

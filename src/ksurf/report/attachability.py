@@ -8,7 +8,7 @@ that differ. What is no code is a few thousand things, and Python's alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ksurf.kernel import Kernel
 from ksurf.report.code_facts import (
     ASKS,
     ATTRIBUTES,
+    BITS,
     VMLINUX,
     Side,
     Symbols,
@@ -36,11 +37,12 @@ from ksurf.surface.attach import (
     Mechanism,
     TracepointFacts,
     Verdict,
+    attach_any,
     attach_hook,
     attach_kfunc,
     attach_tracepoint,
 )
-from ksurf.surface.attach_change import compare_attachability
+from ksurf.surface.attach_change import by_name, compare_attachability
 from ksurf.surface.change import Change
 from ksurf.surface.diff import KindDiff, diff_kind
 from ksurf.surface.kfunc import is_kfunc
@@ -48,10 +50,12 @@ from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION
 from ksurf.surface.tracepoint import BTF_TRACE
 from ksurf.surface.types import fields
 
-__all__ = ["ATTACHABILITY", "attachability_diff"]
+__all__ = ["ATTACHABILITY", "EVERY_FUNCTION", "attachability_diff"]
 
 ATTACHABILITY = "attachability"
 """The kind."""
+EVERY_FUNCTION = "(every function)"
+"""Stands for a name where a kernel as a whole has lost or won something; it comes before all names."""
 
 _Verdicts = Mapping[Mechanism, Verdict]
 
@@ -72,42 +76,28 @@ def attachability_diff(old: tuple[Kernel, Path], new: tuple[Kernel, Path]) -> Ki
     marks = kernel_marks([old, new])
     sides = [Side(*held) for held in zip(read_tables(directories, _COLUMNS), marks, strict=True)]
     names = number_names(sides)
+    # What one of the kernels cannot do at all is said once, not of each function.
+    whole = tuple(compare_attachability(*(attach_any(side.features) for side in sides)))
     # Code comes first, so that the mechanisms of one name stand in their order.
-    changes = dict(_compare_code(sides, directories, names))
+    changes = dict(_compare_code(sides, directories, names, {change.mechanism for change in whole}))
+    if whole:
+        changes[EVERY_FUNCTION] = whole
     unions = fields_of(HOOKS_UNION, [key for side in sides for key in _unions(side)], directories)
     others = [(_tracepoints(side), _hooks(side, unions), _syscalls(side), _kfuncs(side)) for side in sides]
     for before, after in zip(*others, strict=True):
         for name in before.keys() & after.keys():
-            if own := tuple(compare_attachability(_best(before[name]), _best(after[name]))):
+            if own := tuple(compare_attachability(by_name(before[name]), by_name(after[name]))):
                 changes[name] = changes.get(name, ()) + own
     return diff_kind(ATTACHABILITY, (), (), changes.items())
-
-
-def _best(verdicts: Iterable[_Verdicts]) -> dict[Mechanism, Verdict]:
-    """What one gets by a name that several things bear.
-
-    It is that of one that can be attached, as :func:`~ksurf.surface.attach_change.by_name` says; of reasons
-    why not the first in the alphabet, so that no order matters.
-    """
-    found: dict[Mechanism, Verdict] = {}
-    for one in verdicts:
-        for mechanism, verdict in one.items():
-            if mechanism not in found or _rank(verdict) < _rank(found[mechanism]):
-                found[mechanism] = verdict
-    return found
-
-
-def _rank(verdict: Verdict) -> tuple[bool, str]:
-    return not verdict.attachable, verdict.reason or ""
 
 
 # Code
 
 
 def _compare_code(
-    sides: Sequence[Side], directories: Sequence[Path], words: Any
+    sides: Sequence[Side], directories: Sequence[Path], words: Any, besides: Set[Mechanism]
 ) -> Iterator[tuple[str, tuple[Change, ...]]]:
-    """The changes of each name of a symbol that differs.
+    """The changes of each name of a symbol that differs, in other mechanisms than those ``besides``.
 
     Parameters are in the pool, which takes long to read. They are asked for where all else differs, and where
     a prototype differs and all else lets it matter.
@@ -115,10 +105,11 @@ def _compare_code(
     import pyarrow.compute as pc
 
     every = [side.symbols for side in sides]
+    compared = sum(BITS[mechanism] for mechanism in Mechanism if mechanism not in besides)
     names, masks = _aligned(sides, every)
     asks = pc.greater_equal(pc.bit_wise_or(*masks), ASKS)
     redeclared = pc.is_in(names, value_set=_redeclared(sides))
-    doubtful = names.filter(pc.or_(_differ(masks), pc.and_(asks, redeclared)))
+    doubtful = names.filter(pc.or_(_differ(masks, compared), pc.and_(asks, redeclared)))
     near = [own.filter(pc.is_in(own.names, value_set=doubtful)) for own in every]
     prototypes = [side.prototypes_at(own.places) for side, own in zip(sides, near, strict=True)]
     takes = parameters_of({key for own in prototypes for _, key in own}, directories)
@@ -127,16 +118,16 @@ def _compare_code(
         for own, at in zip(near, prototypes, strict=True)
     ]
     names, masks = _aligned(sides, near)
-    wanted = names.filter(_differ(masks))
+    wanted = names.filter(_differ(masks, compared))
     combinations = [_combinations(own.filter(pc.is_in(own.names, value_set=wanted))) for own in near]
     verdicts = [side.judged(own.facts) for side, own in zip(sides, near, strict=True)]
 
     @cache
     def changes(*numbers: tuple[int, ...]) -> tuple[Change, ...]:
         old, new = (
-            _best(judged[number] for number in own) for judged, own in zip(verdicts, numbers, strict=True)
+            by_name(judged[number] for number in own) for judged, own in zip(verdicts, numbers, strict=True)
         )
-        return tuple(compare_attachability(old, new))
+        return tuple(c for c in compare_attachability(old, new) if c.mechanism not in besides)
 
     for name, word in zip(wanted.to_pylist(), words.take(wanted).to_pylist(), strict=True):
         yield word, changes(*(own[name] for own in combinations))
@@ -180,11 +171,11 @@ def _by_name(names: Any, masks: Any) -> tuple[Any, Any]:
     return names.filter(first), masks.filter(first)
 
 
-def _differ(masks: tuple[Any, Any]) -> Any:
-    """Where something can be attached on one side only."""
+def _differ(masks: tuple[Any, Any], compared: int) -> Any:
+    """Where one of the compared mechanisms can be attached on one side only."""
     import pyarrow.compute as pc
 
-    return pc.not_equal(*(pc.bit_wise_and(mask, ASKS - 1) for mask in masks))
+    return pc.not_equal(*(pc.bit_wise_and(mask, compared) for mask in masks))
 
 
 def _redeclared(sides: Sequence[Side]) -> Any:
