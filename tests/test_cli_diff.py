@@ -29,7 +29,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_differences_on_a_terminal(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "diff", "6.1", "6.12-amd64")
     assert text.startswith("debian_6.1.5-cloud-amd64_6.1.5-1_amd64 → debian_6.12.1-cloud-amd64")
-    assert "  struct              0        0        1\n" in text
+    assert "  struct               0        0        1\n" in text
     assert "  ~ pid_type\n      Enum value added: PIDTYPE_2 = 2\n" in text
     text = printed(capsys, "diff", "6.1", "6.12-amd64", "--kind", "enum")
     assert "struct" not in text
@@ -75,6 +75,19 @@ def test_differences_as_markdown_and_json(dataset: Path, capsys: pytest.CaptureF
     assert change == {"kind": "ValueChanged", "old": "CONFIG_NUMBER=1", "new": "CONFIG_NUMBER=2"}
     (change,) = kinds["struct"]["changed"][0]["changes"]
     assert (change["field"], change["old_bit_offset"], change["new_bit_offset"]) == ("flag", 321, 322)
+
+
+def test_what_is_not_known_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = offering_kernel(), offering_kernel()
+    del old.others["config"]
+    old.write(tmp_path / "dataset", kernel("6.1.5"))
+    new.write(tmp_path / "dataset", kernel("6.12.1"))
+    arguments = ("diff", "6.1", "6.12", "--kind", "config")
+    assert f"  config       not known of {kernel('6.1.5').id}\n" in printed(capsys, *arguments)
+    text = printed(capsys, *arguments, "--format", "md")
+    assert f"| Config option | not known of <code>{kernel('6.1.5').id}</code> | | |\n" in text
+    (kind,) = json.loads(printed(capsys, *arguments, "--format", "json"))["kinds"]
+    assert (kind["unknown"], kind["added"]) == ([kernel("6.1.5").id], [])
 
 
 def test_a_kernel_that_is_not_there(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

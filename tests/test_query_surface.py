@@ -169,7 +169,7 @@ def test_attachability_of_what_is_no_code(store: Store) -> None:
     }
     assert attachable(store, "sched_bare")["tracepoint"][0] is False
     assert attachable(store, "sched_bare")["tp_btf"] == (False, "no typedef btf_trace_* in the image's BTF")
-    types = "BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_TRACING"
+    types = "kprobe, tracing"
     assert attachable(store, "bpf_task_acquire")["kfunc call"] == (
         True,
         f"from programs of type 99, {types}",

@@ -172,7 +172,7 @@ def test_hooks(facts: HookFacts, features: Features, words: str | None) -> None:
 def test_kfuncs() -> None:
     assert not attach_kfunc(KfuncFacts(btf_function=False, program_types=("xdp",))).attachable
     known = attach_kfunc(KfuncFacts(btf_function=True, program_types=("xdp", "sched_cls")))
-    assert known == Verdict(True, "from programs of type xdp, sched_cls")
+    assert known == Verdict(True, "from programs of type sched_cls, xdp")
     assert "does not tell" in str(attach_kfunc(KfuncFacts(btf_function=True, program_types=None)).reason)
 
 

@@ -41,6 +41,13 @@ def test_only_the_kinds_that_are_asked_for(tmp_path: Path) -> None:
         assert [diff.kind for diff in differences(places[0], places[1], [kind])] == [kind]
 
 
+def test_what_is_not_known_of_one_kernel_is_not_compared(tmp_path: Path) -> None:
+    without = offering_kernel()
+    del without.others["config"]
+    config = compared(tmp_path, without, offering_kernel())["config"]
+    assert (config.unknown, config.total) == ((OLD.id,), 0)
+
+
 def test_types(tmp_path: Path) -> None:
     old, new = offering_kernel(0), offering_kernel(1)
     old.struct("old_thing", ("int", "a", 0, 4), ("u64", "b", 8, 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Set
 from pathlib import Path
 
 import click
@@ -43,35 +44,37 @@ Examples:
 def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: bool, dataset: Path) -> None:
     """Show what was added, removed and changed between two kernels.
 
-    What can be attached to on one of them only takes longer, and comes with --kind attachability.
+    Attachability is about names that both have, where one of them can be attached to or called on one only.
 
     A and B are selectors, of which each means the newest kernel of the dataset that it matches. Where there
     is a choice, kernels of one distribution, architecture and flavor are taken.
     """
+    from ksurf.cli.beside import beside
     from ksurf.cli.choose import manifests, two_of
     from ksurf.dataset.store import Store
-    from ksurf.report.diff import diff_json, diff_markdown, diff_text
-    from ksurf.report.everything import DIFF_KINDS, differences
+    from ksurf.report.attachability import ATTACHABILITY, attachability_diff
+    from ksurf.report.diff import FORMS, Written
+    from ksurf.report.everything import DIFF_KINDS, POOLED_KINDS, differences
 
     store = Store(dataset)
-    kernels = [m.kernel for m in manifests(store, ())]
-    before, after = two_of(kernels, old, new)
+    before, after = two_of([m.kernel for m in manifests(store, ())], old, new)
     places = [(kernel, store.directory(kernel.id)) for kernel in (before, after)]
+    chosen = set(kinds or _KINDS)
+
+    def written(some: Set[str]) -> list[Written]:
+        compared = [kind for kind in DIFF_KINDS if kind in some]
+        found = differences(places[0], places[1], compared) if compared else []
+        if ATTACHABILITY in some:
+            found.append(attachability_diff(*places))
+        return [FORMS[form].write(diff, everything=everything) for diff in found]
+
     # What is made lives until the end, which is near: looking for garbage in it takes a third of the time.
     gc.disable()
     try:
-        compared = [kind for kind in kinds or DIFF_KINDS if kind in DIFF_KINDS]
-        found = differences(places[0], places[1], compared) if compared else []
-        if "attachability" in kinds:
-            from ksurf.report.attachability import attachability_diff
-
-            found.append(attachability_diff(store, before, after))
-        if form == "json":
-            text = diff_json(before, after, found)
-        elif form == "md":
-            text = diff_markdown(before, after, found)
-        else:
-            text = diff_text(before, after, found, everything=everything)
+        with beside(lambda: written(chosen - POOLED_KINDS)) as others:
+            found = written(chosen & POOLED_KINDS) + others()
+        found.sort(key=lambda one: _KINDS.index(one.kind))
+        text = FORMS[form].page(before, after, found)
     finally:
         gc.enable()
     click.echo(text, nl=False)

@@ -42,6 +42,7 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
     from ksurf.report.find import statuses_of
     from ksurf.report.history import histories, history_json, history_text
     from ksurf.report.kinds import KINDS, comparison
+    from ksurf.report.verdicts import with_verdicts
 
     store = Store(dataset)
     places = [(m.kernel, store.directory(m.kernel.id)) for m in manifests(store, selectors)]
@@ -58,7 +59,7 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
         }
         found = {name: histories(name, judged[name], compare) for name in names}
     else:
-        statuses = statuses_of(kind, names, places)
+        statuses = with_verdicts(kind, statuses_of(kind, names, places), places)
         found = {
             name: histories(name, {s.kernel: s for s in statuses[name]}, comparison(KINDS[kind]))
             for name in names

@@ -126,11 +126,14 @@ def _symbol(
 ) -> int:
     from ksurf.report.find import statuses_of
     from ksurf.report.kinds import KINDS, report
+    from ksurf.report.verdicts import with_verdicts
 
     kind = KINDS[kind_name]
     groups, places = _kernels(dataset, selectors, baseline)
     names = tuple(dict.fromkeys(names))
     found = statuses_of(kind_name, names, places)
+    if form != "md":  # the Markdown page is of the published shape, which has no attachability
+        found = with_verdicts(kind_name, found, places)
     reports = [report(kind, name, groups, {s.kernel: s for s in found[name]}) for name in names]
     present = [r for r in reports if r.present]
     if form == "json":

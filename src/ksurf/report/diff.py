@@ -1,9 +1,13 @@
-"""The differences between two kernels, written: for a terminal, as Markdown, as JSON."""
+"""The differences between two kernels, written: for a terminal, as Markdown, as JSON.
+
+Each kind is written by itself, so that several processes may write, and put into a page with the others.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -16,7 +20,7 @@ from ksurf.report.markdown import change_items, code
 from ksurf.report.terminal import change_line
 from ksurf.surface.diff import Changed, KindDiff
 
-__all__ = ["diff_json", "diff_markdown", "diff_text"]
+__all__ = ["FORMS", "Form", "Written"]
 
 _LIMIT = 12
 """Names of one kind, and changes of one name, that a terminal shows without being asked for all."""
@@ -28,24 +32,55 @@ _TITLES = {
 }
 
 
-def diff_text(old: Kernel, new: Kernel, diffs: Sequence[KindDiff], *, everything: bool = False) -> str:
-    """Counts of each kind, and the first names and changes of each, or all."""
-    return "\n".join(_text(old, new, diffs, everything)) + "\n"
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A kind's differences, counted and written."""
+
+    kind: str
+    added: int
+    removed: int
+    changed: int
+    unknown: tuple[str, ...]
+    """Ids of kernels of which nothing of the kind is known."""
+    body: Any
+    """Text; of JSON the document."""
 
 
-def _text(old: Kernel, new: Kernel, diffs: Sequence[KindDiff], everything: bool) -> Iterator[str]:
-    yield f"{click.style(old.id, bold=True)} → {click.style(new.id, bold=True)}"
-    yield click.style(f"  {'':12}{'added':>9}{'removed':>9}{'changed':>9}", dim=True)
-    for diff in diffs:
-        yield f"  {diff.kind:12}{len(diff.added):>9}{len(diff.removed):>9}{len(diff.changed):>9}"
-    for diff in diffs:
-        if diff.total:
-            yield ""
-            yield click.style(_TITLES[diff.kind], bold=True)
-            yield from _kind(diff, everything)
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way to write."""
+
+    body: Callable[[KindDiff, bool], Any]
+    """Write one kind; on a terminal all of it, or the first names and changes."""
+    page: Callable[[Kernel, Kernel, Sequence[Written]], str]
+    """Write all kinds, with a newline at the end."""
+
+    def write(self, diff: KindDiff, *, everything: bool = False) -> Written:
+        """Count and write one kind."""
+        counts = len(diff.added), len(diff.removed), len(diff.changed)
+        return Written(diff.kind, *counts, diff.unknown, self.body(diff, everything))
 
 
-def _kind(diff: KindDiff, everything: bool) -> Iterator[str]:
+def _text_page(old: Kernel, new: Kernel, kinds: Sequence[Written]) -> str:
+    lines = [
+        f"{click.style(old.id, bold=True)} → {click.style(new.id, bold=True)}",
+        click.style(f"  {'':13}{'added':>9}{'removed':>9}{'changed':>9}", dim=True),
+    ]
+    for one in kinds:
+        if one.unknown:
+            lines.append(f"  {one.kind:13}{'not known of ' + ', '.join(one.unknown)}")
+        else:
+            lines.append(f"  {one.kind:13}{one.added:>9}{one.removed:>9}{one.changed:>9}")
+    return "\n".join(lines + [one.body for one in kinds if one.body]) + "\n"
+
+
+def _text_body(diff: KindDiff, everything: bool) -> str:
+    if not diff.total:
+        return ""
+    return "\n".join(("", click.style(_TITLES[diff.kind], bold=True), *_text(diff, everything)))
+
+
+def _text(diff: KindDiff, everything: bool) -> Iterator[str]:
     if counts := diff.counts():
         words = ", ".join(f"{label.lower()} {count}" for label, count in counts.most_common())
         yield click.style(f"  {words}", dim=True)
@@ -70,30 +105,32 @@ def _more(count: int, indent: str) -> Iterator[str]:
         yield click.style(f"{indent}and {count} more; --all shows them", dim=True)
 
 
-def diff_markdown(old: Kernel, new: Kernel, diffs: Sequence[KindDiff]) -> str:
-    """A table of counts, and every kind folded under its name."""
-    return "\n".join(_markdown(old, new, diffs)) + "\n"
+def _markdown_page(old: Kernel, new: Kernel, kinds: Sequence[Written]) -> str:
+    lines = [f"# Differences: {code(old.id)} ➡️ {code(new.id)}", ""]
+    lines += ["| | added | removed | changed |", "| --- | --: | --: | --: |"]
+    for one in kinds:
+        if one.unknown:
+            where = ", ".join(map(code, one.unknown))
+            lines.append(f"| {_TITLES[one.kind]} | not known of {where} | | |")
+        else:
+            lines.append(f"| {_TITLES[one.kind]} | {one.added} | {one.removed} | {one.changed} |")
+    return "\n".join(lines + [one.body for one in kinds if one.body]) + "\n"
 
 
-def _markdown(old: Kernel, new: Kernel, diffs: Sequence[KindDiff]) -> Iterator[str]:
-    yield f"# Differences: {code(old.id)} ➡️ {code(new.id)}"
+def _markdown_body(diff: KindDiff, everything: bool) -> str:
+    return "\n".join(_markdown(diff)) if diff.total else ""
+
+
+def _markdown(diff: KindDiff) -> Iterator[str]:
     yield ""
-    yield "| | added | removed | changed |"
-    yield "| --- | --: | --: | --: |"
-    for diff in diffs:
-        yield f"| {_TITLES[diff.kind]} | {len(diff.added)} | {len(diff.removed)} | {len(diff.changed)} |"
-    for diff in diffs:
-        if not diff.total:
-            continue
-        yield ""
-        yield f"## {_TITLES[diff.kind]}"
-        for title, names in (("Added", diff.added), ("Removed", diff.removed)):
-            if names:
-                yield from _folded(f"{title} ({len(names)})", (f"<li>{code(name)}</li>" for name in names))
-        if diff.renames:
-            yield from _folded(f"Renames proposed ({len(diff.renames)})", change_items(diff.renames))
-        for entry in diff.changed:
-            yield from _folded(f"{code(entry.name)} changed ⚠️", change_items(condensed(entry.changes)))
+    yield f"## {_TITLES[diff.kind]}"
+    for title, names in (("Added", diff.added), ("Removed", diff.removed)):
+        if names:
+            yield from _folded(f"{title} ({len(names)})", (f"<li>{code(name)}</li>" for name in names))
+    if diff.renames:
+        yield from _folded(f"Renames proposed ({len(diff.renames)})", change_items(diff.renames))
+    for entry in diff.changed:
+        yield from _folded(f"{code(entry.name)} changed ⚠️", change_items(condensed(entry.changes)))
 
 
 def _folded(title: str, items: Iterator[str]) -> Iterator[str]:
@@ -105,21 +142,21 @@ def _folded(title: str, items: Iterator[str]) -> Iterator[str]:
     yield "</details>"
 
 
-def diff_json(old: Kernel, new: Kernel, diffs: Sequence[KindDiff]) -> str:
-    """Everything, as one JSON document with a newline at its end (``docs/report-json.md``)."""
+def _json_page(old: Kernel, new: Kernel, kinds: Sequence[Written]) -> str:
     document = {
         "schema": "ksurf.diff",
         "version": SCHEMA_VERSION,
         "old": kernel_document(old),
         "new": kernel_document(new),
-        "kinds": [_document(diff) for diff in diffs],
+        "kinds": [one.body for one in kinds],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def _document(diff: KindDiff) -> dict[str, Any]:
+def _json_body(diff: KindDiff, everything: bool) -> dict[str, Any]:
     return {
         "kind": diff.kind,
+        "unknown": list(diff.unknown),
         "added": list(diff.added),
         "removed": list(diff.removed),
         "renames": [change_document(rename) for rename in diff.renames],
@@ -129,3 +166,11 @@ def _document(diff: KindDiff) -> dict[str, Any]:
 
 def _changed(entry: Changed) -> dict[str, Any]:
     return {"name": entry.name, "changes": [change_document(change) for change in entry.changes]}
+
+
+FORMS: Mapping[str, Form] = {
+    "terminal": Form(_text_body, _text_page),
+    "md": Form(_markdown_body, _markdown_page),
+    "json": Form(_json_body, _json_page),
+}
+"""By the names of ``--format``; JSON's is described in ``docs/report-json.md``."""

@@ -6,7 +6,6 @@ Keys and names are compared as Arrow has them; Python objects are made for what 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,13 +42,15 @@ from ksurf.surface.tracepoint import (
 from ksurf.surface.type_change import compare_types
 from ksurf.surface.types import enumerators, fields
 
-__all__ = ["DIFF_KINDS", "differences"]
+__all__ = ["DIFF_KINDS", "POOLED_KINDS", "differences"]
 
 T = TypeVar("T")
 
 _TYPES = ("struct", "union", "enum", "typedef", "var")
 DIFF_KINDS = ("function", *_TYPES, "tracepoint", "syscall", "lsm", "kfunc", "export", "config")
 """The kinds that are compared, in the order of a report."""
+POOLED_KINDS = frozenset((*_TYPES, "tracepoint", "lsm", "kfunc"))
+"""Those that need definitions: reading these takes about as long as comparing all other kinds."""
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "images": ("name",),
@@ -57,6 +58,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "functions": ("name", "decl_file", "prototype"),
     "instances": ("function", "out_of_line"),
     "symbols": ("function",),
+    "call_sites": ("caller", "callee"),
     "tracepoints": ("id", "image", "system", "name", "class", "tracepoint", "print_format"),
     "tracepoint_fields": ("tracepoint", "name", "type", "byte_offset", "byte_size", "signed"),
     "syscalls": ("abi", "number", "name", "entry"),
@@ -65,7 +67,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "config": ("name", "value"),
 }
 _TABLES = {
-    "function": ("functions", "instances", "symbols"),
+    "function": ("functions", "instances", "symbols", "call_sites"),
     **dict.fromkeys(_TYPES, ("images", "types")),
     "tracepoint": ("images", "tracepoints", "tracepoint_fields", "types"),
     "syscall": ("syscalls",),
@@ -89,12 +91,7 @@ def differences(
         for (kernel, directory), held in zip((old, new), read_tables([old[1], new[1]], columns), strict=True)
     ]
     pair = _Pair(sides[0], sides[1], kinds)
-    # Arrow reads the pool on one core while functions, which need nothing of it, are compared on another.
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(pair.read)
-        functions = [pair.diff(kind) for kind in DIFF_KINDS if kind in kinds and kind == "function"]
-        reading.result()
-    return functions + [pair.diff(kind) for kind in DIFF_KINDS if kind in kinds and kind != "function"]
+    return [pair.diff(kind) for kind in DIFF_KINDS if kind in kinds]
 
 
 class _Side:
@@ -124,11 +121,6 @@ class _Pair:
     def __init__(self, old: _Side, new: _Side, kinds: Collection[str]) -> None:
         self._sides = (old, new)
         self._kinds = kinds
-
-    def read(self) -> None:
-        """Read what all kinds but functions need of the pool."""
-        if set(self._kinds) != {"function"}:
-            _ = self._definitions
 
     def diff(self, kind: str) -> KindDiff:
         if kind in _TYPES:
@@ -293,7 +285,10 @@ class _Pair:
             _with_files(side, rows.filter(pc.is_in(rows["name"], value_set=own)))
             for side, rows, own in zip(self._sides, coded, (removed, added), strict=True)
         )
-        wholes = _function_wholes(gone, come), _function_wholes(come, gone)
+        wholes = (
+            _function_wholes(self._sides[0], gone, come),
+            _function_wholes(self._sides[1], come, gone),
+        )
         return diff_kind("function", added.to_pylist(), removed.to_pylist(), changed, wholes)
 
     # What kernels offer
@@ -323,6 +318,9 @@ class _Pair:
         return self._by_name("export", "exports", Export, judge_export, compare_exports)
 
     def _config(self) -> KindDiff:
+        unknown = tuple(side.kernel.id for side in self._sides if not side.tables["config"].num_rows)
+        if unknown:
+            return KindDiff("config", (), (), (), unknown=unknown)
         return self._by_name("config", "config", ConfigOption, judge_option, compare_options)
 
     def _by_name(
@@ -465,23 +463,40 @@ def _functions_by_name(side: _Side, rows: Any) -> dict[str, list[Function]]:
     return result
 
 
-def _function_wholes(own: Any, other: Any) -> list[Whole]:
+def _function_wholes(side: _Side, own: Any, other: Any) -> list[Whole]:
     """Functions of a table, as far as the other has some that are declared in the same file."""
     import pyarrow.compute as pc
 
     rows = own.filter(pc.is_in(own["decl_file"], value_set=pc.drop_null(other["decl_file"])))
-    columns = [values_of(rows[column]) for column in ("name", "decl_file", "prototype")]
-    wholes = {name: (file, prototype) for name, file, prototype in zip(*columns, strict=True)}
-    return [_function_whole(name, *held) for name, held in sorted(wholes.items())]
+    callers = _callers(side, rows["number"])
+    columns = [values_of(rows[column]) for column in ("number", "name", "decl_file", "prototype")]
+    wholes: dict[str, Whole] = {}
+    for number, name, file, prototype in zip(*columns, strict=True):
+        wholes[name] = _function_whole(name, file, prototype, callers.get(number, ()))
+    return [wholes[name] for name in sorted(wholes)]
 
 
-def _function_whole(name: str, file: str | None, prototype: str | None) -> Whole:
+def _callers(side: _Side, functions: Any) -> dict[int, set[str]]:
+    """Of each of these functions the names of those whose code calls it, or holds a copy of it."""
+    import pyarrow.compute as pc
+
+    calls = side.tables["call_sites"]
+    calls = calls.filter(pc.is_in(calls["callee"], value_set=functions.cast(calls["callee"].type)))
+    owners = side.tables["instances"]["function"].take(calls["caller"])
+    names = side.tables["functions"]["name"].take(owners)
+    callers: dict[int, set[str]] = {}
+    for callee, name in zip(values_of(calls["callee"]), values_of(names), strict=True):
+        callers.setdefault(callee, set()).add(name)
+    return callers
+
+
+def _function_whole(name: str, file: str | None, prototype: str | None, callers: Iterable[str]) -> Whole:
     shape: frozenset[str] = frozenset()
     if prototype is not None:
         # Taken apart at its commas: enough to see how much two have in common, in a tenth of the time.
         result, _, parameters = prototype.partition(f"{name}(")
         shape = frozenset((result, *parameters.split(", ")))
-    return Whole(name, name, file, shape)
+    return Whole(name, name, file, shape, frozenset(callers))
 
 
 def _values(column: Any) -> list[Any]:

@@ -68,6 +68,7 @@ def symbol_document(kind: SymbolKind[Any], report: SymbolReport) -> dict[str, An
                 for v in status.variants
             ],
             "reasons": list(status.reasons),
+            "attach": _attach(status.attach),
         }
 
     return _report(report, status)
@@ -165,13 +166,15 @@ def _symbol(symbol: Symbol, verdicts: Mapping[Mechanism, Verdict] | None) -> dic
         "byte_size": symbol.byte_size,
         "bind": symbol.bind,
         "type": symbol.type,
-        "attach": None
-        if verdicts is None
-        else [
-            {"mechanism": mechanism.value, "attachable": verdict.attachable, "reason": verdict.reason}
-            for mechanism, verdict in verdicts.items()
-        ],
+        "attach": None if verdicts is None else _attach(verdicts),
     }
+
+
+def _attach(verdicts: Mapping[Mechanism, Verdict]) -> list[dict[str, Any]]:
+    return [
+        {"mechanism": mechanism.value, "attachable": verdict.attachable, "reason": verdict.reason}
+        for mechanism, verdict in verdicts.items()
+    ]
 
 
 def _delta(delta: Delta) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ksurf.dataset.rows import ConfigOption, Definition, Export, Syscall
 from ksurf.kernel import Kernel
 from ksurf.report.layout import Delta, Report, lay_out
 from ksurf.series import Groups
+from ksurf.surface.attach_change import compare_attachability
 from ksurf.surface.change import Change
 from ksurf.surface.config import compare_options, option_text
 from ksurf.surface.export import compare_exports, export_text
@@ -54,7 +55,10 @@ def comparison(kind: SymbolKind[T]) -> Callable[[SymbolStatus[T], SymbolStatus[T
 
     def compare(old: SymbolStatus[T], new: SymbolStatus[T]) -> Delta.Outcome:
         present = (old.is_present, new.is_present)
-        return present, compare_statuses(old, new, kind.compare) if all(present) else None
+        if not all(present):
+            return present, None
+        changes = compare_statuses(old, new, kind.compare)
+        return present, (*changes, *compare_attachability(old.attach, new.attach))
 
     return compare
 

@@ -21,7 +21,7 @@ from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon
 from ksurf.surface.change import Change, RenameProposed
 from ksurf.surface.function import FunctionStatus, InstanceStatus
 
-__all__ = ["change_line", "delta_lines", "function_text"]
+__all__ = ["attach_lines", "change_line", "delta_lines", "function_text"]
 
 _SIDE = 240
 """Characters of a change's side; what an event prints may be thousands, and is in JSON."""
@@ -145,21 +145,19 @@ def _kernel(member: Member, status: FunctionStatus, everything: bool) -> Iterato
         where = f"{symbol.image}{f':{symbol.section}' if symbol.section else ''}"
         end = f"-{symbol.address + symbol.byte_size:x}" if symbol.byte_size is not None else ""
         yield f"  symbol {symbol.name} in {where} at {symbol.address:x}{end} ({symbol.bind})"
-        yield from _attach(verdicts)
+        yield from (f"    {line}" for line in attach_lines(verdicts or {}))
     yield from _more(len(status.symbols) - len(symbols), "symbol", "  ")
 
 
-def _attach(verdicts: Mapping[Mechanism, Verdict] | None) -> Iterator[str]:
-    """What can be attached to a symbol, and what cannot, those of one reason together."""
-    if verdicts is None:
-        return
+def attach_lines(verdicts: Mapping[Mechanism, Verdict]) -> Iterator[str]:
+    """What can be attached to something, and what cannot, those of one reason together."""
     by_verdict: dict[Verdict, list[str]] = {}
     for mechanism, verdict in verdicts.items():
         by_verdict.setdefault(verdict, []).append(mechanism.value)
     for verdict, mechanisms in sorted(by_verdict.items(), key=lambda item: not item[0].attachable):
         sign, color = ("✔", "green") if verdict.attachable else ("✘", "yellow")
         because = f": {verdict.reason}" if verdict.reason else ""
-        yield f"    {click.style(sign, fg=color)} {', '.join(mechanisms)}{because}"
+        yield f"{click.style(sign, fg=color)} {', '.join(mechanisms)}{because}"
 
 
 def _instance(instance: InstanceStatus, everything: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ksurf.report.kinds import SymbolKind, SymbolReport
-from ksurf.report.terminal import delta_lines
+from ksurf.report.terminal import attach_lines, delta_lines
 from ksurf.series import Member
 from ksurf.surface.symbol import SymbolStatus, Variant, images_text
 from ksurf.surface.types import Line
@@ -34,6 +34,7 @@ def _document(kind: SymbolKind[Any], report: SymbolReport, everything: bool) -> 
         if len(texts) > 1:
             yield f"  on {', '.join(member.label for member in members)}"
         yield from (f"  {line}" for line in lines)
+    yield from _attach(report)
     reasons: dict[str, list[str]] = {}
     for group in report.groups:
         for member, status in group.members:
@@ -54,6 +55,20 @@ def _document(kind: SymbolKind[Any], report: SymbolReport, everything: bool) -> 
         which = "another definition" if others == 1 else f"{others} other definitions"
         yield ""
         yield click.style(f"there {'is' if others == 1 else 'are'} {which}: --all shows all", dim=True)
+
+
+def _attach(report: SymbolReport) -> Iterator[str]:
+    """What can be attached or called by the name, each answer once with the kernels that give it."""
+    answers: dict[tuple[str, ...], list[str]] = {}
+    for group in report.groups:
+        for member, status in group.members:
+            if status.attach:
+                answers.setdefault(tuple(attach_lines(status.attach)), []).append(member.label)
+    for lines, labels in answers.items():
+        yield ""
+        if len(answers) > 1:
+            yield f"  on {', '.join(labels)}"
+        yield from (f"  {line}" for line in lines)
 
 
 def _matrix(kind: SymbolKind[Any], report: SymbolReport) -> Iterator[str]:

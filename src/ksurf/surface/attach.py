@@ -21,6 +21,7 @@ __all__ = [
     "Mechanism",
     "TracepointFacts",
     "Verdict",
+    "attach_any",
     "attach_code",
     "attach_hook",
     "attach_kfunc",
@@ -154,7 +155,8 @@ def code_facts(symbol: Symbol, symbols: Iterable[Symbol], rows: AttachRows) -> C
     prototypes = [row.definition for row in rows.prototypes if row.image == symbol.image]
     prototypes = prototypes if symbol.name == rows.name else []
     parameters = prototypes[0].members if prototypes else ()
-    sets = {row.set for row in rows.btf_ids if symbol.name == row.name}
+    own = [row for row in rows.btf_ids if symbol.name == row.name and row.kind == "func"]
+    sets = {row.set for row in own}
     return CodeFacts(
         ftrace=symbol.ftrace,
         kprobe_blacklist=symbol.kprobe_blacklist,
@@ -166,7 +168,8 @@ def code_facts(symbol: Symbol, symbols: Iterable[Symbol], rows: AttachRows) -> C
         variadic=any(parameter.type == "..." for parameter in parameters[-1:]),
         denied="btf_id_deny" in sets,
         no_return="noreturn_deny" in sets,
-        modify_return=symbol.name.startswith("security_") or any("fmodret" in name for name in sets),
+        modify_return=symbol.name.startswith("security_")
+        or any(row.registered_as == "fmod_ret" or "fmodret" in row.set for row in own),
     )
 
 
@@ -179,6 +182,12 @@ def attach_symbols(symbols: Sequence[Symbol], rows: AttachRows) -> tuple[Mapping
 def attach_code(facts: CodeFacts, features: Features) -> dict[Mechanism, Verdict]:
     """Judge the mechanisms that attach to a symbol of code."""
     return {mechanism: rule(facts, features) for mechanism, rule in _CODE_RULES.items()}
+
+
+def attach_any(features: Features) -> dict[Mechanism, Verdict]:
+    """Judge a function that nothing speaks against: what the kernel can attach to functions at all."""
+    facts = CodeFacts(True, None, "EI_ETYPE_ERRNO", init=False, btf_functions=1, parameters=0)
+    return attach_code(facts, features)
 
 
 def attach_tracepoint(facts: TracepointFacts) -> dict[Mechanism, Verdict]:
@@ -209,7 +218,8 @@ def attach_kfunc(facts: KfuncFacts) -> Verdict:
         return _no("no FUNC of this name in BTF")
     if facts.program_types is None:
         return Verdict(True, "for which program types the image does not tell")
-    return Verdict(True, f"from programs of type {', '.join(facts.program_types)}")
+    kinds = sorted(kind.removeprefix("BPF_PROG_TYPE_").lower() for kind in facts.program_types)
+    return Verdict(True, f"from programs of type {', '.join(kinds)}")
 
 
 _YES = Verdict(True)

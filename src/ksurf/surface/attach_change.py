@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ksurf.surface.attach import Mechanism, Verdict
@@ -21,6 +21,11 @@ class AttachabilityLost(Change):
     reason: str
     """Why not any more."""
 
+    @property
+    def mechanism(self) -> Mechanism:
+        """What was lost."""
+        return Mechanism(self.old)
+
     def details(self) -> Mapping[str, str | int | float | list[str] | None]:
         """Why not any more."""
         return {"reason": self.reason}
@@ -36,6 +41,11 @@ class AttachabilityWon(Change):
     reason: str
     """Why it could not."""
 
+    @property
+    def mechanism(self) -> Mechanism:
+        """What was won."""
+        return Mechanism(self.new)
+
     def details(self) -> Mapping[str, str | int | float | list[str] | None]:
         """Why it could not."""
         return {"reason": self.reason}
@@ -43,7 +53,7 @@ class AttachabilityWon(Change):
 
 def compare_attachability(
     old: Mapping[Mechanism, Verdict], new: Mapping[Mechanism, Verdict]
-) -> Iterator[Change]:
+) -> Iterator[AttachabilityLost | AttachabilityWon]:
     """What was lost and won of the mechanisms that both were judged by."""
     for mechanism, before in old.items():
         after = new.get(mechanism, before)
@@ -53,11 +63,18 @@ def compare_attachability(
             yield AttachabilityWon(mechanism.value, before.reason or "")
 
 
-def by_name(verdicts: Sequence[Mapping[Mechanism, Verdict]]) -> dict[Mechanism, Verdict]:
-    """What one gets by a name that several symbols may bear: the first of them that can be attached."""
+def by_name(verdicts: Iterable[Mapping[Mechanism, Verdict]]) -> dict[Mechanism, Verdict]:
+    """What one gets by a name that several things may bear: what one of them can that can be attached.
+
+    Of reasons it is the first in the alphabet, so that no order matters.
+    """
     found: dict[Mechanism, Verdict] = {}
-    for verdict in verdicts:
-        for mechanism, one in verdict.items():
-            if mechanism not in found or (one.attachable and not found[mechanism].attachable):
-                found[mechanism] = one
+    for one in verdicts:
+        for mechanism, verdict in one.items():
+            if mechanism not in found or _rank(verdict) < _rank(found[mechanism]):
+                found[mechanism] = verdict
     return found
+
+
+def _rank(verdict: Verdict) -> tuple[bool, str]:
+    return not verdict.attachable, verdict.reason or ""

@@ -37,6 +37,8 @@ class KindDiff:
     changed: tuple[Changed, ...]
     renames: tuple[RenameProposed, ...] = ()
     """Proposals, beside the additions and removals."""
+    unknown: tuple[str, ...] = ()
+    """Ids of the kernels of which nothing of the kind is known, so that nothing can be compared."""
 
     @property
     def total(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ksurf.kernel import Kernel
+from ksurf.surface.attach import Mechanism, Verdict
 from ksurf.surface.change import Change, DefinitionAdded, DefinitionRemoved
 from ksurf.surface.function import Status
 
@@ -52,6 +53,8 @@ class SymbolStatus(Generic[T]):
     variants: tuple[Variant[T], ...]
     reasons: tuple[str, ...] = ()
     """For a person: what the status rests on, where that is not plain from the rest."""
+    attach: Mapping[Mechanism, Verdict] = field(default_factory=dict)
+    """What can be attached to it by its name, or called; empty where that is no question."""
 
     @property
     def is_present(self) -> bool:

@@ -17,12 +17,13 @@ from ksurf.dataset.lookup.offers import (
     config_names,
     export_names,
     exports_named,
+    syscall_abis,
     syscall_names,
     syscalls_named,
     tracepoint_names,
     tracepoints_named,
 )
-from ksurf.dataset.lookup.types import definitions_of, type_names, types_named
+from ksurf.dataset.lookup.types import definitions_of, images_with_btf, type_names, types_named
 from ksurf.dataset.lookup.whole import read_tables
 
 __all__ = [
@@ -37,9 +38,11 @@ __all__ = [
     "exports_named",
     "function_names",
     "functions_named",
+    "images_with_btf",
     "kernel_marks",
     "members_like",
     "read_tables",
+    "syscall_abis",
     "syscall_names",
     "syscalls_named",
     "tracepoint_names",

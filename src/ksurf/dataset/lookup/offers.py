@@ -21,6 +21,7 @@ __all__ = [
     "config_names",
     "export_names",
     "exports_named",
+    "syscall_abis",
     "syscall_names",
     "syscalls_named",
     "tracepoint_names",
@@ -50,6 +51,14 @@ def syscalls_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tu
         kernels,
         lambda directory: [Syscall(**row) for row in _where(directory, "syscalls", names)],
         lambda row, name: row.name == name,
+    )
+
+
+def syscall_abis(kernels: _Kernels) -> list[set[str]]:
+    """The tables of system calls that each kernel has."""
+    return in_parallel(
+        lambda kernel: set(Directory(kernel[1]).table("syscalls").read(["abi"])["abi"].unique().to_pylist()),
+        kernels,
     )
 
 

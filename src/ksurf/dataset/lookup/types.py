@@ -24,7 +24,7 @@ from ksurf.kernel import Kernel
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["definitions_of", "type_names", "types_named"]
+__all__ = ["definitions_of", "images_with_btf", "type_names", "types_named"]
 
 
 def types_named(
@@ -55,6 +55,20 @@ def types_named(
 def type_names(kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]) -> pa.StringArray:
     """Every name of a type of one of the kinds on the kernels, once."""
     return unique(in_parallel(lambda kernel: _names(kernel[1], kinds), kernels))
+
+
+def images_with_btf(kernels: Sequence[tuple[Kernel, Path]]) -> list[set[str]]:
+    """The images of each kernel that ship BTF."""
+    return in_parallel(lambda kernel: _shipping(kernel[1]), kernels)
+
+
+def _shipping(directory: Path) -> set[str]:
+    import pyarrow.compute as pc
+
+    tables = Directory(directory)
+    types = tables.table("types").read(["image", "evidence"])
+    images = types["image"].filter(pc.equal(types["evidence"], "btf")).unique().to_pylist()
+    return {tables.images[image][0] for image in images}
 
 
 def definitions_of(keys: Iterable[int], kernels: Sequence[tuple[Kernel, Path]]) -> dict[int, Definition]:
