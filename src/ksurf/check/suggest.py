@@ -16,7 +16,7 @@ from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.rules import Case, judge_case
 from ksurf.check.rules.function import inline_callers
 from ksurf.check.spelling import hook_text
-from ksurf.check.successors import named_successors
+from ksurf.check.successors import Successors
 from ksurf.check.verdict import Finding, Outcome, Suggestion
 from ksurf.dataset.lookup import function_names
 from ksurf.kernel import Kernel
@@ -32,7 +32,7 @@ __all__ = ["Suggestions"]
 _CALLERS_LIMIT = 4
 """A function that was inlined into more is not watched by watching its callers."""
 _NEAR_LIMIT = 3
-_NEAR_NAMES_LIMIT = 8
+_NEAR_NAMES_LIMIT = 4
 """A list of names that no kernel has is no question of spelling."""
 
 
@@ -122,6 +122,7 @@ class Suggestions:
                     gone.setdefault((one.kind, before, one.kernel.arch, one.kernel.flavor), []).append(one)
             if held is not None:
                 found[one] = held
+        successors = Successors()
         for (kind, before, _, _), group in gone.items():
             # The first kernel without a name tells who took its place: on later ones more has changed.
             firsts: dict[str, Kernel] = {}
@@ -132,7 +133,7 @@ class Suggestions:
             for here in sorted(set(firsts.values())):
                 names = {name for name, first in firsts.items() if first == here}
                 pair = (before, self._places[before]), (here, self._places[here])
-                renames.update((rename.old, rename) for rename in named_successors(kind, names, *pair))
+                renames.update((rename.old, rename) for rename in successors.named(kind, names, *pair))
             for one in group:
                 if (rename := renames.get(_own_name(one))) is not None:
                     found[one] = _Successor(rename.new, None, rename.evidence)
@@ -246,7 +247,7 @@ class Suggestions:
         if not asked:
             return set()
         everything = list(dict.fromkeys(d for held in asked.values() for d in held))
-        facts = gather(everything, [(kernel, self._places[kernel]) for kernel in asked])
+        facts = gather(everything, [(kernel, self._places[kernel]) for kernel in asked], callers=False)
         return {
             (own.kernel, dependency)
             for own in facts

@@ -43,18 +43,23 @@ _SYMBOL = (
 
 
 def functions_in_brief(
-    names: Sequence[str], kernels: Kernels, *, placed: Collection[str] = ()
+    names: Sequence[str], kernels: Kernels, *, placed: Collection[str] = (), callers: bool = True
 ) -> dict[str, list[FunctionRows]]:
     """The rows about each name on each kernel; ``None`` stands for what was not read.
 
     Where a function is declared is read of names that several functions share, and of those in ``placed``.
+    Without ``callers`` there are no call sites at all.
     """
-    found = in_parallel(lambda kernel: _brief(kernel[0], Directory(kernel[1]), names, placed), kernels)
+
+    def read(kernel: tuple[Kernel, Path]) -> dict[str, FunctionRows]:
+        return _brief(kernel[0], Directory(kernel[1]), names, placed, callers=callers)
+
+    found = in_parallel(read, kernels)
     return {name: [rows[name] for rows in found] for name in names}
 
 
 def _brief(
-    kernel: Kernel, tables: Directory, names: Sequence[str], placed: Collection[str]
+    kernel: Kernel, tables: Directory, names: Sequence[str], placed: Collection[str], *, callers: bool
 ) -> dict[str, FunctionRows]:
     _, found = tables.table("functions").where("name", set(names), ["id", "name", "external"])
     listed = rows_of(found)
@@ -75,7 +80,7 @@ def _brief(
             for row in rows_of(found)
         ]
     inlined = {instance.function for instance in instances if instance.inlined}
-    copies = _copies(tables, inlined) if inlined else []
+    copies = _copies(tables, inlined) if inlined and callers else []
     result = {}
     for name in names:
         own = {function.id: function for function in functions if function.name == name}
