@@ -6,7 +6,7 @@ where they stand, and calls, but for those that hold a copy of a function, with 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,36 +61,46 @@ def functions_in_brief(
 def _brief(
     kernel: Kernel, tables: Directory, names: Sequence[str], placed: Collection[str], *, callers: bool
 ) -> dict[str, FunctionRows]:
-    _, found = tables.table("functions").where("name", set(names), ["id", "name", "external"])
-    listed = rows_of(found)
-    counts = Counter(row["name"] for row in listed)
-    shared = [row["id"] for row in listed if counts[row["name"]] > 1 or row["name"] in placed]
-    places = tables.table("functions").at(shared, ["decl_file", "decl_line"]) if shared else {}
-    functions = []
-    for row in listed:
-        file, line = places.get(row["id"], (None, None))
-        functions.append(Function(row["id"], row["name"], None, file, line, row["external"], None, None))
-    ids = {function.id for function in functions}
-    instances = _instances(tables, ids) if ids else []
-    symbols = []
-    if ids:
-        _, found = tables.table("symbols").where("function", ids, [*_SYMBOL])
-        symbols = [
-            Symbol(image=tables.images[row.pop("image")][0], section=None, type="STT_FUNC", **row)
-            for row in rows_of(found)
-        ]
-    inlined = {instance.function for instance in instances if instance.inlined}
-    copies = _copies(tables, inlined) if inlined and callers else []
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = tables.table("functions")
+    # All names at once, since those of callers are anywhere; a function's id is the number of its row.
+    all_names = table.read(["name"])["name"]
+    hits = pc.indices_nonzero(pc.is_in(all_names, value_set=pa.array(sorted(set(names)), pa.string())))
+    own_names = dict(zip(hits.to_pylist(), all_names.take(hits).to_pylist(), strict=True))
+    counts = Counter(own_names.values())
+    shared = [id_ for id_, name in own_names.items() if counts[name] > 1 or name in placed]
+    places = table.at(shared, ["decl_file", "decl_line"])
+    functions: dict[str, list[Function]] = defaultdict(list)
+    for id_, (external,) in table.at(own_names, ["external"]).items():
+        file, line = places.get(id_, (None, None))
+        name = own_names[id_]
+        functions[name].append(Function(id_, name, None, file, line, external, None, None))
+    instances: dict[int, list[Instance]] = defaultdict(list)
+    symbols: dict[int, list[Symbol]] = defaultdict(list)
+    copies: dict[int, list[CallSite]] = defaultdict(list)
+    for instance in _instances(tables, own_names) if own_names else ():
+        instances[instance.function].append(instance)
+    if own_names:
+        _, found = tables.table("symbols").where("function", own_names, [*_SYMBOL])
+        for row in rows_of(found):
+            image = tables.images[row.pop("image")][0]
+            symbols[row["function"]].append(Symbol(image=image, section=None, type="STT_FUNC", **row))
+    inlined = {function for function, own in instances.items() if any(one.inlined for one in own)}
+    if inlined and callers:
+        for site in _copies(tables, inlined, all_names):
+            copies[site.callee].append(site)
     result = {}
     for name in names:
-        own = {function.id: function for function in functions if function.name == name}
+        ids = [function.id for function in functions[name]]
         result[name] = FunctionRows(
             kernel,
             name,
-            tuple(own.values()),
-            tuple(instance for instance in instances if instance.function in own),
-            tuple(site for site in copies if site.callee in own),
-            tuple(symbol for symbol in symbols if symbol.function in own),
+            tuple(functions[name]),
+            tuple(one for id_ in ids for one in instances[id_]),
+            tuple(one for id_ in ids for one in copies[id_]),
+            tuple(one for id_ in ids for one in symbols[id_]),
         )
     return result
 
@@ -120,13 +130,16 @@ def _instances(tables: Directory, functions: Collection[int]) -> list[Instance]:
     return result
 
 
-def _copies(tables: Directory, callees: Collection[int]) -> list[CallSite]:
+def _copies(tables: Directory, callees: Collection[int], all_names: Any) -> list[CallSite]:
     """The inlined calls of functions, with the names of those whose code holds them."""
+    import pyarrow as pa
+
     columns = ["caller", "callee", "callee_instance", "inline"]
     _, found = tables.table("call_sites").where("callee", callees, columns)
-    sites = [row for row in rows_of(found) if row["inline"]]
+    sites = rows_of(found.filter(found["inline"]))
     callers = tables.table("instances").at({row["caller"] for row in sites}, ["function", "image", "unit"])
-    names = tables.table("functions").at({function for function, _, _ in callers.values()}, ["name"])
+    held = sorted({function for function, _, _ in callers.values()})
+    names = dict(zip(held, all_names.take(pa.array(held, pa.int64())).to_pylist(), strict=True))
     result = []
     for row in sites:
         function, image, unit = callers[row["caller"]]
@@ -134,7 +147,7 @@ def _copies(tables: Directory, callees: Collection[int]) -> list[CallSite]:
             CallSite(
                 row["callee"],
                 row["callee_instance"],
-                names[function][0],
+                names[function],
                 tables.images[image][0],
                 None,
                 unit,
