@@ -188,6 +188,23 @@ def test_a_way_out_guards_what_follows() -> None:
     assert conditions(use(consumer, Kind.FUNCTION, "f").guard) == {("bpf_trampoline_link_prog", True)}
 
 
+def test_a_tool_needs_what_it_ends_without() -> None:
+    consumer = tool(
+        "",
+        "if BPF.get_kprobe_functions(b'a'):\n    b.attach_kprobe(event='a', fn_name='f')\n"
+        "elif BPF.get_kprobe_functions(b'b'):\n    b.attach_kprobe(event='b', fn_name='f')\n"
+        "else:\n    print('no')\n    exit()\n"
+        "if not BPF.support_kfunc():\n    raise Exception('too old')\n"
+        "if BPF.support_lsm():\n    if args.x:\n        exit()\n",
+    )
+    first, last = of(consumer, Kind.FUNCTION)["b"].uses
+    assert conditions(first.guard) == {("a", False), ("b", True)}
+    assert (last.line, conditions(last.guard)) == (10, {("a", False)})
+    assert of(consumer, Kind.FUNCTION)["a"].uses[0].guard is not None
+    assert use(consumer, Kind.KSYM, "bpf_trampoline_link_prog").guard is None
+    assert set(of(consumer, Kind.KSYM)) == {"bpf_trampoline_link_prog"}
+
+
 def test_a_try_copes_and_its_except_is_for_what_failed() -> None:
     consumer = tool(
         "",

@@ -140,7 +140,12 @@ class _Reader:
 
     def _place_at(self, position: int) -> Place:
         piece = self._text.at(position)
-        return Place(piece.line, piece.guards) if piece else Place(None, ())
+        if piece is None:
+            return Place(None, ())
+        if self._function is None:
+            return Place(piece.line, piece.guards)
+        # What is put into a function is there only where the function is.
+        return Place(piece.line, tuple(dict.fromkeys(self._function.place.guards + piece.guards)))
 
     def _need(self, kind: Kind, name: str, place: Place, expected: str | None = None) -> None:
         if CHOSEN in name:

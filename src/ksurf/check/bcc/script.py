@@ -64,6 +64,8 @@ class _Way:
         self._choices = choices
         self._trace = Trace()
         self._guards: Guards = ()
+        self._decided: list[bool] = []
+        """Of each ``if`` that this is in: whether the kernel decided it."""
         self._tried = 0
         """How many ``try`` this is in."""
         self._depth = 0
@@ -134,7 +136,7 @@ class _Way:
             case ast.Return():
                 raise _Return(self._value(node.value) if node.value else None)
             case ast.Raise():
-                self._leave()
+                self._leave(node.lineno)
             case ast.Break():
                 raise _Loop(ends=True)
             case ast.Continue():
@@ -154,9 +156,11 @@ class _Way:
         taken, other = (node.body, node.orelse) if said else (node.orelse, node.body)
         before = self._guards
         self._guards = _more(before, guards)
+        self._decided.append(len(self._guards) > len(before))
         try:
             self._block(taken)
         finally:
+            self._decided.pop()
             self._guards = before
         if guards:
             for name in self._script.assigned(node):
@@ -269,8 +273,16 @@ class _Way:
             case ast.Starred():
                 self._store(target.value, Unknown())
 
-    def _leave(self) -> None:
-        """``exit()`` or ``raise``: to the next ``except``, or the end."""
+    def _leave(self, line: int) -> None:
+        """``exit()`` or ``raise``: to the next ``except``, or the end.
+
+        A tool that ends where a kernel lacks something needs it: the last alternative that it asks for.
+        """
+        if self._decided and self._decided[-1] and not self._tried:
+            *before, last = self._guards
+            for lacking in last.conditions:
+                if not lacking.holds:
+                    self._trace.needs.append((lacking, line, tuple(before)))
         raise _Leave if self._tried else _End
 
     # Questions
@@ -515,7 +527,7 @@ class _Way:
         if isinstance(known, Function | ClassOf):
             return self._apply(known, arguments, named)
         if name in {"exit", "quit", "_exit"}:
-            self._leave()
+            self._leave(node.lineno)
         if name == "open" and arguments and isinstance(arguments[0], Text):
             path = arguments[0].plain
             return Unknown(chosen=True) if CHOSEN in path else File(path)
@@ -527,7 +539,7 @@ class _Way:
         self, node: ast.Call, function: ast.Attribute, arguments: list[Value], named: dict[str, Value]
     ) -> Value:
         if function.attr in {"exit", "_exit"}:
-            self._leave()
+            self._leave(node.lineno)
         if function.attr in {"parse_args", "parse_known_args"}:
             return Unknown(chosen=True)
         if isinstance(function.value, ast.Name) and function.value.id in {"str", "bytes"} and arguments:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ksurf.check.bcc.guard import Guards
 from ksurf.check.bcc.text import Text, literal
+from ksurf.check.dependency import Condition
 
 __all__ = ["Attach", "Embedded", "ReadFile", "Script", "TooMuch", "Trace"]
 
@@ -49,6 +50,8 @@ class Trace:
     attached: list[Attach] = field(default_factory=list)
     symbols: list[tuple[str, int, Guards]] = field(default_factory=list)
     """Addresses asked for by name, with ``BPF.ksymname``."""
+    needs: list[tuple[Condition, int, Guards]] = field(default_factory=list)
+    """What the tool ends without."""
     missed: list[tuple[int, str]] = field(default_factory=list)
     """What hides something, by its line."""
 

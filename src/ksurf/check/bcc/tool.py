@@ -184,6 +184,8 @@ class _Tool:
         for symbol, line, guards in trace.symbols:
             if not symbol.startswith(SYSCALL_PREFIX):
                 self._want(Kind.KSYM, symbol, Place(line, guards))
+        for lacking, line, guards in trace.needs:
+            self._want(lacking.kind, lacking.name, Place(line, guards), mechanism=lacking.mechanism)
         for embedded in trace.programs:
             for facts in self._facts(embedded):
                 self._join(facts, trace)
