@@ -2,6 +2,7 @@
 //! stable compiler fuzzes a little. `KSURF_MUTATIONS` sets how many damaged inputs each seed gives; with
 //! `KSURF_CORPUS=crates/ksurf-read/fuzz/corpus` (absolute) the seeds are left there, for `cargo fuzz` to begin with.
 
+mod bpf;
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
@@ -212,6 +213,7 @@ fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
         }
         "btf" => vec![btf()],
         "kallsyms" => vec![b"ffffffff81000000 T _stext\n0000000000000000 t vcpu_kick\t[kvm]\n".to_vec()],
+        "bpf_object" => vec![bpf::sample(false), bpf::sample(true)],
         "ikconfig" => vec![[b"IKCFG_ST", &gz(b"CONFIG_BPF_SYSCALL=y\n")[..], b"IKCFG_ED"].concat()],
         "walk" => vec![(0..=255).cycle().step_by(7).take(400).collect()],
         other => panic!("no seeds for {other}"),
@@ -382,4 +384,9 @@ fn ikconfig_survives_damage() {
 #[test]
 fn walk_survives_damage() {
     run("walk");
+}
+
+#[test]
+fn bpf_object_survives_damage() {
+    run("bpf_object");
 }

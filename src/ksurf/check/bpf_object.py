@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ _FUNCTION_MECHANISMS = {
 }
 _OF_LIBBPF = {"LINUX_KERNEL_VERSION", "LINUX_HAS_BPF_COOKIE", "LINUX_HAS_SYSCALL_WRAPPER"}
 """Externs of ``.kconfig`` whose values libbpf finds out by itself."""
+_FLAVOR = re.compile(r"(.*[^_])___[^_]")
 _WEAK = Guard("__weak")
 
 
@@ -259,5 +261,5 @@ def _contexts(tables: Tables, places: Places) -> Iterator[Dependency]:
 
 def essential_name(name: str) -> str:
     """The name without its flavor: ``task_struct___old`` is ``task_struct`` to CO-RE."""
-    before, flavor, after = name.rpartition("___")
-    return before if flavor and before and after else name
+    found = _FLAVOR.match(name)
+    return name if found is None else found[1]

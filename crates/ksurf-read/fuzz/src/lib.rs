@@ -10,6 +10,8 @@ use std::sync::atomic::AtomicBool;
 use ksurf_read::archive::compress::Decoder;
 use ksurf_read::archive::tar::Tar;
 use ksurf_read::archive::{decompress as decompress_file, Counters, Deb};
+use ksurf_read::bpf::embedded;
+use ksurf_read::bpf::object::{Object, Target as Referred};
 use ksurf_read::btf::{Btf, Kind};
 use ksurf_read::ctype;
 use ksurf_read::dwarf::Sections;
@@ -30,7 +32,7 @@ const LIMIT: u64 = 1 << 20;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("deb", deb),
     ("tar", tar),
     ("decompress", decompress),
@@ -41,6 +43,7 @@ pub const TARGETS: [Target; 10] = [
     ("kallsyms", kallsyms),
     ("ikconfig", ikconfig),
     ("walk", walk),
+    ("bpf_object", bpf_object),
 ];
 
 /// A Debian package: every file is taken.
@@ -316,4 +319,54 @@ pub fn ikconfig(data: &[u8]) {
 /// An eBPF program that is made of the bytes: what it reaches when it runs was called reached.
 pub fn walk(data: &[u8]) {
     interpreter::check(data);
+}
+
+/// eBPF objects, found in any bytes: numbers are those of rows, and places are in the object.
+pub fn bpf_object(data: &[u8]) {
+    let mut end = 0;
+    for found in embedded::find(data).unwrap_or_default() {
+        assert!(found.range.start >= end && found.range.end <= data.len());
+        end = found.range.end;
+        if let Ok(object) = Object::read(&data[found.range]) {
+            check_object(&object);
+        }
+    }
+    // also what its header hides
+    let _ = Object::read(data);
+}
+
+fn check_object(object: &Object) {
+    let instruction = |program: u32, instruction: u32| {
+        assert!(u64::from(instruction) < object.programs[program as usize].instructions());
+    };
+    for call in &object.calls {
+        instruction(call.program, call.instruction);
+        assert!((call.callee as usize) < object.programs.len());
+    }
+    for call in &object.helper_calls {
+        instruction(call.program, call.instruction);
+    }
+    for found in &object.references {
+        instruction(found.program, found.instruction);
+        let (number, len) = match found.target {
+            Referred::Map(number) => (number, object.maps.len()),
+            Referred::Extern(number) => (number, object.externs.len()),
+            Referred::Program(number) => (number, object.programs.len()),
+        };
+        assert!((number as usize) < len);
+    }
+    for load in &object.context_loads {
+        assert!(!object.programs[load.program as usize].subprogram);
+        instruction(load.function, load.instruction);
+    }
+    for line in &object.lines {
+        instruction(line.program, line.instruction);
+    }
+    for inner in object.maps.iter().filter_map(|map| map.inner) {
+        assert!((inner as usize) < object.maps.len());
+    }
+    for program in object.struct_ops.iter().flat_map(|ops| &ops.members).filter_map(|member| member.program) {
+        assert!((program as usize) < object.programs.len());
+    }
+    assert!(object.incomplete.len() <= 20);
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 pub const SHT_PROGBITS: u32 = 1;
 pub const SHT_SYMTAB: u32 = 2;
+const SHT_STRTAB: u32 = 3;
 pub const SHT_NOBITS: u32 = 8;
 pub const SHT_REL: u32 = 9;
 pub const SHF_EXECINSTR: u64 = 4;
@@ -215,16 +216,25 @@ impl Table {
         }
         let place = start;
         let start = usize::try_from(start).unwrap_or(usize::MAX);
-        if count == 0 || names == 0xffff {
-            // more than fit into the header: the first section tells
-            let (_, first) = section(data, words, start)?;
-            count = if count == 0 { usize::try_from(first.byte_size).unwrap_or(usize::MAX) } else { count };
-            names = if names == 0xffff { first.link } else { names };
-        }
         let available = data.len().saturating_sub(start);
-        let needed = count.saturating_mul(entry);
-        if needed > available {
-            return Err(Error::truncated("section header table", place, needed as u64, available as u64));
+        let has = |count: usize| {
+            let needed = count.saturating_mul(entry);
+            let error = || Error::truncated("section header table", place, needed as u64, available as u64);
+            (needed <= available).then_some(()).ok_or_else(error)
+        };
+        has(count.max(1))?;
+        // The first one is none; where there are more than fit into the header, it tells how many.
+        let (_, first) = section(data, words, start)?;
+        if first.kind != 0 {
+            let reason = format!("the first section is of kind {}", first.kind);
+            return Err(Error::corrupt("section header table", place, reason));
+        }
+        count = if count == 0 { usize::try_from(first.byte_size).unwrap_or(usize::MAX) } else { count };
+        names = if names == 0xffff { first.link } else { names };
+        has(count)?;
+        if names >= count || section(data, words, start + names * entry)?.1.kind != SHT_STRTAB {
+            let reason = format!("section {names} of {count} has no names");
+            return Err(Error::corrupt("section header table", place, reason));
         }
         Ok(Table { start, entry, count, names })
     }
