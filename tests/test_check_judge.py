@@ -31,6 +31,8 @@ def old_kernel() -> MadeKernel:
     made.call(0, made.functions[1]["id"])
     made.struct("inode", ("struct timespec64", "i_atime", 0, 16), ("long", "i_ino", 16, 8))
     made.tracepoint("sched", "sched_move", ("int", "a", 8, 4))
+    made.tracepoint("sched", "sched_wake_task", ("int", "pid", 8, 4), ("int", "prio", 12, 4))
+    made.add("exports", name="security_map_alloc", image=0, gpl=True)
     return made
 
 
@@ -48,6 +50,8 @@ def new_kernel() -> MadeKernel:
     seconds, parts = ("s64", "i_atime_sec", 24, 8), ("u32", "i_atime_nsec", 32, 4)
     made.struct("inode", ("long", "i_ino", 16, 8), seconds, parts)
     made.tracepoint("sched", "sched_move", ("long", "a", 8, 8))
+    made.tracepoint("sched", "sched_woken_task", ("int", "pid", 8, 4), ("int", "prio", 12, 4))
+    made.add("exports", name="security_map_create", image=0, gpl=True)
     return made
 
 
@@ -151,7 +155,7 @@ def test_patterns_meet_symbols_and_events(store: Store) -> None:
         ("vfs_read", "vfs_write"),
         (),
         (),
-        ("sched:sched_move", "sched:sched_switch"),
+        ("sched:sched_move", "sched:sched_switch", "sched:sched_wake_task"),
     ]
     assert names[0].refused == {}
     assert set(names[1].refused) == {"vfs_read", "vfs_write"}
@@ -177,6 +181,7 @@ def test_a_change_is_relative_to_the_oldest_kernel_of_the_series(store: Store) -
     changed = checked(store, "tracepoint:sched:sched_move::a").findings
     assert [f.outcome for f in changed] == [Outcome.OK, Outcome.CHANGED]
     assert [f.baseline for f in changed] == [OLD, OLD]
+    assert changed[1].suggestions == ()
     # The oldest kernel need not be among those that are checked; another architecture is another series.
     alone = checked(store, "tracepoint:sched:sched_move::a", NEW, ARM).findings
     assert [(f.kernel, f.outcome, f.baseline) for f in alone] == [
@@ -219,6 +224,23 @@ def test_relocations_are_asked_for_by_consumer_and_kernel(store: Store) -> None:
 
 
 # Suggestions
+
+
+def test_what_changed_is_told_apart_by_the_version(store: Store) -> None:
+    field = Dependency(Kind.TRACEPOINT_FIELD, "sched:sched_move::a")
+    for consumer, code in (
+        (
+            ConsumerKind.BPF_OBJECT,
+            "extern int LINUX_KERNEL_VERSION __kconfig;\n\n"
+            "if (LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 12, 0))",
+        ),
+        (ConsumerKind.BCC, "#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)"),
+        (ConsumerKind.BPFTRACE, None),
+    ):
+        one = Consumer(consumer, "c", "c", dependencies=(field,))
+        (told,) = judge([one], [OLD, NEW], None, store).findings[1].suggestions
+        assert told.text.startswith("it changed after 6.1 and not later than 6.12")
+        assert told.code == code
 
 
 def suggested(
@@ -265,3 +287,27 @@ def test_a_field_that_was_divided_keeps_its_name_as_a_part(store: Store) -> None
     assert guard[1] == "if (bpf_core_field_exists(struct inode, i_atime))"
     _, python = suggested(store, "inode::i_atime", ConsumerKind.BCC)
     assert (python[1] or "").startswith('if BPF.kernel_struct_has_field(b"inode", b"i_atime") == 1:')
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "mechanism", "successor", "code"),
+    [
+        (
+            Kind.TRACEPOINT,
+            "sched:sched_wake_task",
+            Mechanism.TRACEPOINT,
+            "sched:sched_woken_task",
+            'SEC("tp/sched/sched_woken_task")',
+        ),
+        (Kind.EXPORT, "security_map_alloc", None, "security_map_create", None),
+        (Kind.ENUMERATOR, "pid_type::PIDTYPE_0", None, "pid_type::PIDTYPE_1", None),
+    ],
+)
+def test_other_things_have_successors_too(
+    store: Store, kind: Kind, name: str, mechanism: Mechanism | None, successor: str, code: str | None
+) -> None:
+    one = Consumer(ConsumerKind.BPF_OBJECT, "c", "c", dependencies=(Dependency(kind, name, mechanism),))
+    found = judge([one], [OLD, NEW], None, store).findings[1]
+    assert found.outcome is Outcome.BROKEN
+    assert found.suggestions[0].text.startswith(f"it may be {successor} now")
+    assert found.suggestions[0].code == code

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.hook import is_pattern
 from ksurf.check.spelling import hook_text
 from ksurf.check.verdict import Suggestion
+from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism
 from ksurf.surface.declaration import declaration
 
-__all__ = ["guard"]
-
-_CALLED = {Mechanism.KFUNC_CALL}
+__all__ = ["guard", "version_guard"]
 
 
 def guard(
     consumer: ConsumerKind, dependency: Dependency, successor: tuple[str, str] | None = None
 ) -> Suggestion | None:
-    """The guard for a dependency; ``successor`` is a field's new path and type, or another thing's new name
-    twice.
+    """The guard for a dependency that is not there.
+
+    ``successor`` is a field's new path and type, or of another thing its new name, twice.
     """
     match consumer:
         case ConsumerKind.BPF_OBJECT:
@@ -28,6 +30,27 @@ def guard(
         case ConsumerKind.BCC:
             return _bcc(dependency, successor)
         case ConsumerKind.MODULE | ConsumerKind.LIST:
+            return None
+
+
+def version_guard(consumer: ConsumerKind, last: Kernel, first: Kernel) -> Suggestion | None:
+    """A branch on the kernel's version, for what is another thing under the same name since then.
+
+    ``last`` is the newest kernel known to have it as it was, ``first`` the oldest known to have it otherwise.
+    """
+    between = f"it changed after {last.base_version} and not later than {first.base_version}"
+    text = f"{between}: tell the two apart by the kernel's version, or by something else that changed with it"
+    numbers = [*(int(word) for word in re.findall(r"\d+", first.base_version)), 0, 0]
+    since = f"KERNEL_VERSION({numbers[0]}, {numbers[1]}, 0)"
+    match consumer:
+        case ConsumerKind.BPF_OBJECT:
+            declared = "extern int LINUX_KERNEL_VERSION __kconfig;"
+            return Suggestion(text, f"{declared}\n\nif (LINUX_KERNEL_VERSION >= {since})", "c")
+        case ConsumerKind.BCC | ConsumerKind.MODULE:
+            return Suggestion(text, f"#if LINUX_VERSION_CODE >= {since}", "c")
+        case ConsumerKind.BPFTRACE:
+            return Suggestion(f"{between}: ship a script for each form, as bpftrace's own tools do")
+        case ConsumerKind.LIST:
             return None
 
 
@@ -71,7 +94,7 @@ def _libbpf(dependency: Dependency, successor: tuple[str, str] | None) -> Sugges
         case Kind.CONFIG:
             code = f"extern ... {name} __kconfig __weak;"
             return Suggestion("declare it weak: it is 0 where it is not set", code, "c")
-        case Kind.FUNCTION | Kind.TRACEPOINT | Kind.LSM | Kind.SYSCALL if dependency.mechanism not in _CALLED:
+        case Kind.FUNCTION | Kind.TRACEPOINT | Kind.LSM | Kind.SYSCALL:
             section, _ = hook_text(ConsumerKind.BPF_OBJECT, dependency.mechanism or Mechanism.KPROBE, name)
             code = section.replace('SEC("', 'SEC("?', 1)
             text = "make the program optional, and load it where it can be (bpf_program__set_autoload)"

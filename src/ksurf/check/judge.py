@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Use
 from ksurf.check.facts import Facts, gather
+from ksurf.check.guard_code import version_guard
 from ksurf.check.guards import Reach, reach
 from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.rules.expected import is_as_expected
@@ -103,10 +104,36 @@ def judge(
     return Report(
         kernels,
         tuple(
-            replace(one, findings=tuple(suggestions.added(one.consumer.kind, f) for f in one.findings))
+            replace(
+                one,
+                findings=tuple(
+                    _by_version(one.consumer.kind, suggestions.added(one.consumer.kind, found), one.findings)
+                    for found in one.findings
+                ),
+            )
             for one in reports
         ),
     )
+
+
+def _by_version(consumer: ConsumerKind, finding: Finding, all_findings: Sequence[Finding]) -> Finding:
+    """A changed finding with a branch on the version at which it changed, as far as the kernels tell."""
+    baseline, here = finding.baseline, finding.kernel
+    if finding.outcome is not Outcome.CHANGED or baseline is None or not baseline < here:
+        return finding
+    if (baseline.arch, baseline.flavor) != (here.arch, here.flavor):
+        return finding
+    series = {
+        one.kernel: one.outcome
+        for one in all_findings
+        if one.dependency is finding.dependency
+        and (one.kernel.arch, one.kernel.flavor) == (here.arch, here.flavor)
+        and baseline < one.kernel
+    }
+    first = min(kernel for kernel, outcome in series.items() if outcome is Outcome.CHANGED)
+    last = max((kernel for kernel in series if kernel < first), default=baseline)
+    told = version_guard(consumer, last, first)
+    return finding if told is None else replace(finding, suggestions=(*finding.suggestions, told))
 
 
 def _oldest(kernels: Iterable[Kernel], stored: Iterable[Kernel]) -> list[Kernel]:
