@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ksurf.check.c_type import alias_names, longer_array, resolved, same_type
 from ksurf.check.dependency import ConsumerKind, Kind, Use
 from ksurf.check.facts import Facts
 from ksurf.check.rules import Ruling
-from ksurf.check.rules.c_type import same_type
 from ksurf.check.verdict import Outcome
 from ksurf.dataset.rows import BtfId, ConfigOption, Export
 from ksurf.surface.attach import (
@@ -60,6 +61,28 @@ BPFTRACE, BCC, MODULE = ConsumerKind.BPFTRACE, ConsumerKind.BCC, ConsumerKind.MO
 )
 def test_types_are_the_same_by_what_they_mean(old: str, new: str, same: bool) -> None:
     assert same_type(old, new) is same
+
+
+def test_arrays_may_grow_and_typedefs_are_what_they_stand_for() -> None:
+    assert longer_array("struct upid [1]", "struct upid []")
+    assert longer_array("struct zone [4]", "struct zone [5]")
+    assert not longer_array("struct zone [5]", "struct zone [4]")
+    assert not longer_array("struct zone [4]", "struct pane [5]")
+    assert not longer_array("int", "int [2]")
+    targets = {"blk_opf_t": "__u32", "kdev_t": "dev_t", "dev_t": "u32", "loop": "loop"}
+    assert same_type(resolved("blk_opf_t", targets), "unsigned int")
+    assert same_type(resolved("const kdev_t *", targets), "u32 *")
+    assert resolved("struct dev_t *", targets) == "struct dev_t *"
+    assert resolved("loop", targets) == "loop"
+    assert alias_names("struct a *(*)(gfp_t, unsigned int)") == {"gfp_t"}
+
+
+def test_a_field_whose_type_only_got_a_name_is_the_same() -> None:
+    old = one_field("unsigned a", on=OLD)
+    new = one_field("blk_opf_t a")
+    assert field(new, old).outcome is Outcome.CHANGED
+    named = replace(new, types={**new.types, **types(typedef("blk_opf_t", "__u32"))})
+    assert field(named, old).outcome is Outcome.OK
 
 
 # Trace events
@@ -182,9 +205,9 @@ def test_a_field_that_moved_is_fine_but_for_a_module() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["char *a", "int a:3", "int [2] a"])
+@pytest.mark.parametrize("text", ["char *a", "int a:3", "int a[2]"])
 def test_a_field_of_another_type_or_width_may_be_read_wrongly(text: str) -> None:
-    old, new = one_field("int a", on=OLD), one_field(text.replace("int [2] a", "int a[2]"))
+    old, new = one_field("int a", on=OLD), one_field(text)
     assert field(new, old).outcome is Outcome.CHANGED
     assert field(old, new).outcome is Outcome.CHANGED
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ksurf.check.c_type import alias_names
 from ksurf.check.dependency import Condition, Dependency, Kind
 from ksurf.check.hook import base_name, is_pattern, pattern_expression, split_hook
 from ksurf.dataset import lookup
@@ -59,6 +60,8 @@ Kernels = Sequence[tuple[Kernel, Path]]
 
 _TYPES = {Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF}
 _TYPE_KINDS = ("struct", "union", "enum", "typedef", "func", "var")
+_ALIASES_LIMIT = 4
+"""Typedefs of typedefs that are followed; dev_t has two."""
 _BY_BTF = {Mechanism.FENTRY, Mechanism.FEXIT, Mechanism.FMOD_RET}
 _CALLED = re.compile(r"(?:__[a-z0-9]+_)?(?:compat_)?(?:sys|SyS)_(\w+)$")
 """Names of the entries of system calls: ``sys_open``, ``__x64_sys_open``, ``__arm64_compat_sys_openat``."""
@@ -136,6 +139,15 @@ class Facts:
     def definitions(self, name: str, *kinds: str) -> tuple[TypeRow, ...]:
         """What is defined under a name, of these kinds."""
         return tuple(row for row in self.types.get(name, ()) if row.definition.kind in kinds)
+
+    def aliases(self) -> Mapping[str, str]:
+        """What typedefs stand for that can be written in place of their names."""
+        return {
+            name: row.definition.type
+            for name, rows in self.types.items()
+            for row in rows
+            if row.definition.kind == "typedef" and row.definition.type and "(" not in row.definition.type
+        }
 
     def enumerators(self, enum: str) -> Mapping[str, int] | None:
         """The names and values of an enum; ``None`` if there is none of that name."""
@@ -230,6 +242,8 @@ def gather(
     }
     names = asked.types | functions | {one for name in behind for one in prototype_names(name)}
     types = _types(names, asked.fields, kernels)
+    fields = [_fields(kernel, asked.fields, own) for (kernel, _), own in zip(kernels, types, strict=True)]
+    _add_aliases(fields, types, kernels)
     ids = _ids(asked, functions, kernels)
     prototypes = _prototypes(asked, types, kernels)
     options = (
@@ -251,7 +265,7 @@ def gather(
                 prototypes=prototypes[at],
                 matches=matches[at],
                 types=own,
-                fields=_fields(kernel, asked.fields, own),
+                fields=fields[at],
                 **_tracepoints(kernel, {name: held[at] for name, held in events.items()}, own, marks[at]),
                 **_hooks(kernel, asked.names(Kind.LSM), own, ids[at], features[at]),
                 **_kfuncs(kernel, asked.names(Kind.KFUNC), own, ids[at]),
@@ -317,6 +331,35 @@ def _fields(
 ) -> dict[str, SymbolStatus[OwnedField]]:
     pairs = _Pairs(types)
     return {name: judge_field(kernel, name, pairs) for name in names}
+
+
+def _add_aliases(
+    fields: Sequence[Mapping[str, SymbolStatus[OwnedField]]],
+    types: Sequence[dict[str, tuple[TypeRow, ...]]],
+    kernels: Kernels,
+) -> None:
+    """Look up the typedefs in types of fields that differ between kernels: they may only be other names."""
+    texts: dict[str, set[str]] = {}
+    for statuses in fields:
+        for name, status in statuses.items():
+            texts.setdefault(name, set()).update(v.content.field.type for v in status.variants)
+    missing = {one for held in texts.values() if len(held) > 1 for text in held for one in alias_names(text)}
+    for _ in range(_ALIASES_LIMIT):
+        missing = {name for name in missing if any(name not in own for own in types)}
+        if not missing:
+            return
+        found = lookup.types_named(sorted(missing), kernels, kinds=_TYPE_KINDS, uses=False)
+        for at, own in enumerate(types):
+            for name in missing:
+                own.setdefault(name, found[name][at].types)
+        missing = {
+            one
+            for name in missing
+            for own in types
+            for row in own[name]
+            if row.definition.kind == "typedef"
+            for one in alias_names(row.definition.type or "")
+        }
 
 
 def _ids(asked: _Asked, functions: set[str], kernels: Kernels) -> list[tuple[Any, ...]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ksurf.check.c_type import same_type
 from ksurf.check.dependency import Dependency, Kind
 from ksurf.check.facts import Facts
 from ksurf.check.hook import base_name
-from ksurf.check.rules.c_type import same_type
 from ksurf.check.rules.parameter import parsed
 
 __all__ = ["is_as_expected"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ksurf.check.c_type import same_type
 from ksurf.check.dependency import ConsumerKind
 from ksurf.check.facts import Facts
 from ksurf.check.hook import base_name, is_pattern
-from ksurf.check.rules.c_type import same_type
 from ksurf.check.rules.case import FINE, Case, Ruling, few, is_loaded_with, refused
 from ksurf.check.verdict import Outcome
 from ksurf.surface.attach import Mechanism

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ksurf.check.c_type import same_type
 from ksurf.check.dependency import ConsumerKind
 from ksurf.check.facts import Facts
 from ksurf.check.hook import is_pattern
-from ksurf.check.rules.c_type import same_type
 from ksurf.check.rules.case import FINE, Case, Ruling, refused, with_module
 from ksurf.check.rules.function import pattern_rule
 from ksurf.check.rules.parameter import argument_ruling, parsed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ksurf.check.c_type import longer_array, resolved, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
-from ksurf.check.rules.c_type import same_type
 from ksurf.check.rules.case import FINE, Case, Ruling, with_module
 from ksurf.check.verdict import Outcome
 from ksurf.surface.field import OwnedField
@@ -102,7 +102,7 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     if (a.bit_size is None) != (b.bit_size is None):
         word = "a bit field" if b.bit_size is not None else "no bit field any more"
         return Ruling(Outcome.CHANGED, f"{name} is {word}: it may be read wrongly", evidence)
-    if not same_type(a.type, b.type) and not is_built:
+    if not _same(case, a.type, b.type) and not is_built:
         return Ruling(Outcome.CHANGED, f"{name} has another type: it may be read wrongly", evidence)
     resized = a.byte_size != b.byte_size and None not in (a.byte_size, b.byte_size)
     if resized and _is_number(b) and not is_built:
@@ -114,6 +114,14 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
             evidence,
         )
     return FINE
+
+
+def _same(case: Case, old: str, new: str) -> bool:
+    """Whether a field's types are the same, by what typedefs stand for on each kernel; arrays may grow."""
+    assert case.baseline is not None
+    if same_type(old, new) or longer_array(old, new):
+        return True
+    return same_type(resolved(old, case.baseline.aliases()), resolved(new, case.facts.aliases()))
 
 
 def _is_number(field: Field) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-__all__ = ["same_type"]
+__all__ = ["alias_names", "longer_array", "resolved", "same_type"]
 
-_WORDS = re.compile(r"\b(?:const|volatile|restrict|__rcu|__user|__percpu|__kernel|__bitwise)\b")
+_WORDS = re.compile(
+    r"\b(?:const|volatile|restrict|__rcu|__user|__percpu|__kernel|__bitwise|__seg_gs|__seg_fs)\b"
+)
 _FLAVOR = re.compile(r"(\w)___\w+")
 _INTEGERS = {
     name: canonical
@@ -25,6 +28,9 @@ _INTEGERS = {
     for name in (canonical, *names.split())
 }
 """Names of the same integer. Those as wide as a pointer stand apart: they differ by architecture."""
+_ARRAY = re.compile(r"(.+?) \[ (\d* ?)\]")
+_NAMES = re.compile(r"(?:(struct|union|enum) )?([A-Za-z_]\w*)")
+_DEPTH_LIMIT = 8
 _SPELLED = re.compile(r"(?:\b(?:unsigned|signed|short|long|int|char)\b\s*)+")
 
 
@@ -34,6 +40,36 @@ def same_type(old: str, new: str) -> bool:
     Typedefs of plain integers are the integers: ``__u32`` is ``unsigned int``.
     """
     return old == new or _canonical(old) == _canonical(new)
+
+
+def longer_array(old: str, new: str) -> bool:
+    """Whether the new type is an array of the same elements, and has all that the old one had.
+
+    A length of 0 or 1, or none, is how C has written arrays whose length is told elsewhere.
+    """
+    before, after = _ARRAY.fullmatch(_canonical(old)), _ARRAY.fullmatch(_canonical(new))
+    if before is None or after is None or before[1] != after[1]:
+        return False
+    lengths = [int(found[2] or 0) for found in (before, after)]
+    return min(lengths) <= 1 or lengths[0] <= lengths[1]
+
+
+def alias_names(text: str) -> set[str]:
+    """The names in a type's text that may be typedefs."""
+    return {
+        name for tag, name in _NAMES.findall(_canonical(text)) if not tag and name not in _INTEGERS.values()
+    }
+
+
+def resolved(text: str, targets: Mapping[str, str]) -> str:
+    """The text with typedefs replaced by what they stand for, where that can be written in their place."""
+    for _ in range(_DEPTH_LIMIT):
+        found = alias_names(text) & targets.keys()
+        if not found:
+            break
+        for name in found:
+            text = re.sub(rf"\b{name}\b", targets[name], text)
+    return text
 
 
 def _canonical(text: str) -> str:
