@@ -23,6 +23,7 @@ __all__ = [
     "bpf_objects_in",
     "core_relocations",
     "core_resolve",
+    "core_walk",
     "deb_control",
     "deb_member",
     "decompress",
@@ -167,6 +168,34 @@ def core_resolve(
     one or two that are loaded. ``image`` and ``type`` (str?) name the kernel's type, ``reason`` (str?) says
     why it is none, or why the answer is no. Modules are searched, in their order, for types that vmlinux
     does not have. Source: libbpf's relo_core.c.
+    """
+
+def core_walk(
+    objects: Sequence[Buffer],
+    vmlinux_btf: Buffer,
+    module_btfs: Sequence[tuple[str, Buffer]],
+    *,
+    kconfig: dict[str, str] | None = None,
+    symbols: dict[str, bool] = {},
+) -> ArrowStream:
+    """What of eBPF objects the verifier of the kernel with that BTF reaches, program by program.
+
+    A row is one use of a relocation, an extern or a helper in one program that is loaded: ``object``,
+    ``program``, ``function`` (the program or the function that it calls which holds the instruction) and
+    ``instruction`` (counted there), all int32 and as in :class:`BpfObject`. What is used is one of
+    ``relocation`` (as in :func:`core_relocations`), ``extern`` (a row of ``externs``) and ``helper``
+    (``enum bpf_func_id``). ``reached`` is true unless no verifier since v5.10 gets there, as long as the
+    program is loaded with ``CAP_PERFMON``; ``refused`` says that it is reached and the program is refused
+    for it: a relocation that is poisoned, a call of a weak function that is not there. Whether the kernel
+    has a helper is not asked.
+
+    ``guard_function`` and ``guard_instruction`` (int32?) are the nearest branch that keeps it from being
+    reached, ``guard_relocations`` and ``guard_externs`` (lists of int32) what decides that branch; of what
+    is refused, the last such branch on a way there, and what decides all of that way.
+
+    ``kconfig`` has the values of options, without quotes, and of ``LINUX_KERNEL_VERSION`` and its like, as
+    numbers; without it none is known. ``symbols`` says of externs whether the kernel has them; of others
+    nobody knows, and both ways are reached. Source: kernel/bpf/verifier.c, libbpf.
     """
 
 def deb_control(path: str) -> str:

@@ -18,7 +18,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// Reads an object's types and relocations; an object without them has none.
-fn read<T>(data: &[u8], with: impl FnOnce(&Image, &Btf<'_>, &[Relocation<'_>]) -> Result<T>) -> Result<T> {
+pub fn read<T>(
+    data: &[u8],
+    with: impl FnOnce(&Image, &Btf<'_>, &[Relocation<'_>]) -> Result<T>,
+) -> Result<T> {
     let image = Image::parse(Buffer::Memory(data.to_vec()))?;
     let own = image.section(".BTF").map(|section| image.section_bytes(section));
     if own.is_none() && image.section(".BTF.ext").is_some() {
@@ -147,7 +150,7 @@ fn outcomes_table(
 }
 
 /// A table that needs no kernel, made without the GIL.
-fn stream(
+pub fn stream(
     py: Python<'_>,
     make: impl FnOnce() -> Result<std::result::Result<Table, ArrowError>> + Send,
 ) -> PyResult<ArrowStream> {

@@ -5,6 +5,7 @@ mod bpf;
 mod core;
 mod error;
 mod tables;
+mod walk;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::RecordBatchIterator;
@@ -239,6 +240,9 @@ impl Archive {
 mod _core {
     #[pymodule_export]
     use super::bpf::{bpf_object, bpf_objects, bpf_objects_in, BpfObject};
+    #[pymodule_export]
+    use super::walk::core_walk;
+
     #[pymodule_export]
     use super::core::{core_relocations, core_resolve};
     #[pymodule_export]

@@ -11,6 +11,7 @@ pub mod instruction;
 pub mod maps;
 pub mod object;
 pub mod programs;
+pub mod reach;
 pub(crate) mod sections;
 pub mod struct_ops;
 pub mod uapi;

@@ -46,6 +46,8 @@ pub struct Symbol<'a> {
     /// `STT_*` and `STB_*`.
     pub kind: u8,
     pub bind: u8,
+    /// `STV_HIDDEN` or `STV_INTERNAL`: libbpf treats it as static.
+    pub is_hidden: bool,
     /// The number of its section; `None` for one that is not defined here, or in none.
     pub section: Option<usize>,
     pub is_undefined: bool,
@@ -139,6 +141,7 @@ impl<'a> Elf<'a> {
                 name: name_at(names, words.u32(entry, 0, what)? as usize),
                 kind: entry[4] & 15,
                 bind: entry[4] >> 4,
+                is_hidden: matches!(entry[5] & 3, 1 | 2),
                 section: (section != 0 && section < SHN_LORESERVE).then_some(section.into()),
                 is_undefined: section == 0,
                 value: words.u64(entry, 8, what)?,
