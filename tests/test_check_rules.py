@@ -431,6 +431,21 @@ def test_an_export_is_linked_with_under_its_conditions() -> None:
     assert export(exported(image="kvm"), old).consequence == "needs module kvm loaded"
 
 
+def test_a_module_says_what_it_may_use() -> None:
+    gpl = exported(gpl=True)
+    assert export(gpl, gpl=True).outcome is Outcome.OK
+    refused = export(gpl, gpl=False)
+    assert refused.outcome is Outcome.BROKEN and "for modules under the GPL only" in refused.consequence
+    space = exported(namespace="X")
+    assert export(space, namespaces=("X", "module:m")).outcome is Outcome.OK
+    missing = export(space, namespaces=("module:m",))
+    assert missing.outcome is Outcome.BROKEN
+    assert missing.suggestions[0].code == 'MODULE_IMPORT_NS("X");'
+    own = exported(namespace="module:kvm-intel,vfio*")
+    for name, outcome in (("kvm_intel", Outcome.OK), ("vfio_pci", Outcome.OK), ("kvm", Outcome.BROKEN)):
+        assert export(own, namespaces=(f"module:{name}",)).outcome is outcome
+
+
 def test_what_is_not_exported_may_be_inline_static_or_nowhere() -> None:
     inline = function("e", inlined_into=("a",), code=0, file="include/linux/skbuff.h", external=False)
     header = export(with_export("e", functions={"e": inline}))

@@ -15,6 +15,7 @@ __all__ = [
     "ArrowStream",
     "BpfObject",
     "Extraction",
+    "ModuleNeeds",
     "Progress",
     "ReadError",
     "__version__",
@@ -33,6 +34,7 @@ __all__ = [
     "extract_host",
     "extract_package",
     "head",
+    "module_needs",
 ]
 
 class ReadError(Exception):
@@ -196,6 +198,33 @@ def core_walk(
     ``kconfig`` has the values of options, without quotes, and of ``LINUX_KERNEL_VERSION`` and its like, as
     numbers; without it none is known. ``symbols`` says of externs whether the kernel has them; of others
     nobody knows, and both ways are reached. Source: kernel/bpf/verifier.c, libbpf.
+    """
+
+@final
+class ModuleNeeds:
+    """What a kernel module needs of the kernel that loads it.
+
+    ``imports`` has ``name`` (str), ``weak`` (bool: it is loaded without it, too) and ``crc`` (uint32?, with
+    ``CONFIG_MODVERSIONS``). ``modinfo`` has the keys and values of ``.modinfo`` in their order: ``license``,
+    ``import_ns`` (once for each namespace), ``depends``, ``vermagic``, ``name``. ``btf``, ``btf_base`` and
+    ``dwarf`` say which types are there; those of the kernel are whole in DWARF only.
+    """
+
+    @property
+    def imports(self) -> ArrowStream: ...
+    @property
+    def modinfo(self) -> list[tuple[str, str]]: ...
+    @property
+    def btf(self) -> bool: ...
+    @property
+    def btf_base(self) -> bool: ...
+    @property
+    def dwarf(self) -> bool: ...
+
+def module_needs(path: str) -> ModuleNeeds:
+    """Read a module (``.ko``), plain or compressed (xz, zstd, gzip).
+
+    Source: kernel/module/, include/linux/module.h.
     """
 
 def deb_control(path: str) -> str:

@@ -4,6 +4,7 @@
 mod bpf;
 mod core;
 mod error;
+mod module;
 mod tables;
 mod walk;
 
@@ -240,6 +241,9 @@ impl Archive {
 mod _core {
     #[pymodule_export]
     use super::bpf::{bpf_object, bpf_objects, bpf_objects_in, BpfObject};
+    #[pymodule_export]
+    use super::module::{module_needs, ModuleNeeds};
+
     #[pymodule_export]
     use super::walk::core_walk;
 

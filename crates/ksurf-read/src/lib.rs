@@ -14,5 +14,6 @@ pub mod ikconfig;
 pub mod image;
 pub mod kallsyms;
 pub mod kernel;
+pub mod module;
 pub mod numbered;
 pub mod surface;

@@ -119,6 +119,10 @@ class Dependency:
     uses: tuple[Use, ...] = ()
     crc: int | None = None
     """Of an export: the CRC of the prototype that the module was built with (``CONFIG_MODVERSIONS``)."""
+    gpl: bool | None = None
+    """Of an export: whether the module's license lets it use what is for the GPL only."""
+    namespaces: tuple[str, ...] | None = None
+    """Of an export: those that the module imports, and ``module:NAME`` for the module itself."""
     expected: str | None = None
     """C text of what it was built with, where it tells: a type, a prototype, an enumerator's value."""
 
@@ -165,7 +169,7 @@ def joined(dependencies: Iterable[Dependency]) -> tuple[Dependency, ...]:
     """The same, each thing once with all its uses, in the order in which they first came."""
     found: dict[tuple[object, ...], Dependency] = {}
     for one in dependencies:
-        key = (one.kind, one.name, one.mechanism, one.crc, one.expected)
+        key = (one.kind, one.name, one.mechanism, one.crc, one.gpl, one.namespaces, one.expected)
         held = found.get(key)
         found[key] = one if held is None else replace(held, uses=held.uses + one.uses)
     return tuple(found.values())

@@ -176,8 +176,8 @@ class _Bench:
         self, consumer: ConsumerKind, dependency: Dependency, kernel: Kernel, baseline: Kernel | None
     ) -> Ruling:
         relocated = [use.relocation is not None for use in dependency.uses]
-        what = (dependency.kind, dependency.name, dependency.mechanism, dependency.crc, dependency.expected)
-        key = (consumer, *what, any(relocated), all(relocated), kernel, baseline)
+        what = replace(dependency, uses=())
+        key = (consumer, what, any(relocated), all(relocated), kernel, baseline)
         if key not in self._rulings:
             other = None if baseline is None else self._facts[baseline]
             self._rulings[key] = judge_case(Case(dependency, consumer, self._facts[kernel], other))
@@ -188,8 +188,8 @@ class _Bench:
         if self._baseline is not None:
             named = self._ruling(consumer, dependency, self._baseline, None)
             return None if named.outcome is Outcome.BROKEN else self._baseline
-        what = (dependency.kind, dependency.name, dependency.mechanism, dependency.crc, dependency.expected)
-        key = (consumer, *what, kernel.arch, kernel.flavor)
+        what = replace(dependency, uses=())
+        key = (consumer, what, kernel.arch, kernel.flavor)
         if key not in self._baselines:
             series = self._series[kernel.arch, kernel.flavor]
             outcomes = {other: self._ruling(consumer, dependency, other, None).outcome for other in series}

@@ -464,3 +464,6 @@ fn form(btf: &Btf<'_>, id: u32) -> Option<Form> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

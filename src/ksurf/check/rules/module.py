@@ -7,7 +7,7 @@ from ksurf.check.rules.case import FINE, Case, Ruling, few, refused, with_module
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.config import option_text
 
-__all__ = ["config_rule", "export_rule"]
+__all__ = ["config_rule", "export_rule", "is_imported"]
 
 
 def export_rule(case: Case) -> Ruling:
@@ -29,14 +29,20 @@ def export_rule(case: Case) -> Ruling:
             (f"CRC {crc:#010x} in the module, {row.crc:#010x} here (CONFIG_MODVERSIONS)",),
             (Suggestion("build the module against this kernel's headers"),),
         )
-    if old is not None and row.namespace is not None and row.namespace != old.namespace:
+    imported = case.dependency.namespaces
+    if row.namespace is not None and (
+        (old is not None and row.namespace != old.namespace)
+        if imported is None
+        else not is_imported(row.namespace, imported)
+    ):
+        return _not_imported(case, row.namespace, None if old is None else old.namespace or "no namespace")
+    if row.gpl and case.dependency.gpl is False:
         return Ruling(
             Outcome.BROKEN,
-            f"{refused(case)}: {name} is in the namespace {row.namespace}, which has to be imported",
-            (f"in {old.namespace or 'no namespace'} on {release}",),
-            (Suggestion("import the namespace", f'MODULE_IMPORT_NS("{row.namespace}");', "c"),),
+            f"{refused(case)}: {name} is for modules under the GPL only, and this one is not",
+            () if old is None or old.gpl else (f"for any license on {release}",),
         )
-    if old is not None and row.gpl and not old.gpl:
+    if old is not None and row.gpl and not old.gpl and case.dependency.gpl is None:
         return with_module(
             Ruling(
                 Outcome.CHANGED,
@@ -46,6 +52,36 @@ def export_rule(case: Case) -> Ruling:
             images,
         )
     return with_module(FINE, images)
+
+
+def is_imported(namespace: str, imported: tuple[str, ...]) -> bool:
+    """``verify_namespaceis_imported`` of kernel/module/main.c: ``module:`` goes before names of modules."""
+    prefix, is_list, names = namespace.partition("module:")
+    if prefix or not is_list:
+        return namespace in imported
+    own = [one.removeprefix("module:") for one in imported if one.startswith("module:")]
+    patterns = [name.replace("-", "_") for name in names.split(",")]
+    return any(
+        name.startswith(pattern.removesuffix("*")) if pattern.endswith("*") else name == pattern
+        for name in own
+        for pattern in patterns
+    )
+
+
+def _not_imported(case: Case, namespace: str, before: str | None) -> Ruling:
+    name = case.dependency.name
+    evidence = (
+        () if before is None or case.baseline is None else (f"in {before} on {case.baseline.kernel.release}",)
+    )
+    if namespace.startswith("module:"):
+        allowed = namespace.removeprefix("module:")
+        return Ruling(Outcome.BROKEN, f"{refused(case)}: {name} is for {allowed} only", evidence)
+    return Ruling(
+        Outcome.BROKEN,
+        f"{refused(case)}: {name} is in the namespace {namespace}, which has to be imported",
+        evidence,
+        (Suggestion("import the namespace", f'MODULE_IMPORT_NS("{namespace}");', "c"),),
+    )
 
 
 def _not_exported(case: Case) -> Ruling:
