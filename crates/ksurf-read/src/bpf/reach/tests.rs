@@ -6,9 +6,12 @@ use crate::btf::tests::{Encoder, BTF_KIND_DATASEC, BTF_KIND_VAR};
 /// `Elf64_Sym`: name, info, other, section, value, size.
 type Symbol = (&'static str, u8, u8, u16, u64, u64);
 
-/// Sections (name, type, flags, link, info, bytes) as a relocatable file of eBPF; `.strtab` is the last one and names
+/// Name, type, flags, link, info and bytes.
+type Section = (&'static str, u32, u64, u32, u32, Vec<u8>);
+
+/// Sections as a relocatable file of eBPF; `.strtab` is the last one and names
 /// sections and symbols.
-fn elf(sections: &[(&str, u32, u64, u32, u32, Vec<u8>)], symbols: &[Symbol]) -> Vec<u8> {
+fn elf(sections: &[Section], symbols: &[Symbol]) -> Vec<u8> {
     let mut names = vec![0];
     let mut name = |text: &str| {
         let at = names.len() as u32;
