@@ -160,7 +160,8 @@ def test_a_name_that_static_functions_share(story: Stories) -> None:
     for mechanism in ("kprobe", "fentry"):
         for finding in story(f"{mechanism}:s_next").values():
             assert finding.outcome is Outcome.BROKEN
-            assert "ambiguous" in finding.evidence[0]
+            if mechanism == "kprobe" or finding.kernel.arch == "amd64":
+                assert any("ambiguous" in reason for reason in finding.evidence)
     multi = story("kprobe.multi:s_next")
     # 5.10 has no kprobe.multi.
     assert outcomes(multi)["5.10"] == "broken"

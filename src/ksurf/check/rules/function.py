@@ -158,17 +158,23 @@ def _attached(
     mechanism = case.dependency.mechanism
     found = by_name(verdicts)
     verdict = Verdict(True) if mechanism is None else found.get(mechanism, Verdict(True))
-    if not verdict.attachable:
+    if mechanism is not None and not verdict.attachable:
         return Ruling(
             Outcome.BROKEN,
-            f"{refused(case)}: {mechanism.value if mechanism else 'it'} does not take {symbol}",
-            (verdict.reason or "",),
+            f"{refused(case)}: {mechanism.value} does not take {symbol}",
+            _reasons(mechanism, verdicts),
             tuple(_other_mechanisms(case, symbol, found)),
         )
     missed, evidence = _missed(case, symbol, status, verdict, len(verdicts))
     if not missed:
         return Ruling(Outcome.OK, "", evidence)
     return Ruling(Outcome.PARTIAL, "; ".join(missed), evidence)
+
+
+def _reasons(mechanism: Mechanism, verdicts: Sequence[Mapping[Mechanism, Verdict]]) -> tuple[str, ...]:
+    """Why it is refused: several symbols of a name may be so for several reasons."""
+    held = (one[mechanism].reason for one in verdicts if mechanism in one)
+    return tuple(dict.fromkeys(reason for reason in held if reason is not None))
 
 
 def _other_mechanisms(case: Case, symbol: str, found: Mapping[Mechanism, Verdict]) -> Iterator[Suggestion]:
