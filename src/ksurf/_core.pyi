@@ -21,7 +21,6 @@ __all__ = [
     "__version__",
     "bpf_object",
     "bpf_objects",
-    "bpf_objects_in",
     "core_relocations",
     "core_resolve",
     "core_walk",
@@ -308,9 +307,6 @@ def bpf_objects(path: str) -> list[BpfObject]:
     They are told by their ELF headers. One that cannot be read is in the list too, without rows;
     ``incomplete`` says why.
     """
-
-def bpf_objects_in(data: bytes) -> list[BpfObject]:
-    """Find the eBPF objects of a file's bytes, as :func:`bpf_objects` does. Errors name no file."""
 
 def bpf_object(data: bytes) -> BpfObject:
     """Read the bytes of one eBPF object. Errors name no file."""

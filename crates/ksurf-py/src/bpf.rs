@@ -48,14 +48,6 @@ impl BpfObject {
     }
 }
 
-impl BpfObject {
-    /// The object's bytes, for functions that take objects.
-    #[allow(dead_code)]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// An object that was read, before Python has it.
 struct Read {
     found: Found,
@@ -115,12 +107,6 @@ fn read_file(path: &Path) -> Result<Vec<Read>> {
 #[pyfunction]
 pub fn bpf_objects(py: Python<'_>, path: PathBuf) -> PyResult<Vec<BpfObject>> {
     let all = py.detach(|| read_file(&path).at(path.display()));
-    handles(py, all)
-}
-
-#[pyfunction]
-pub fn bpf_objects_in(py: Python<'_>, data: &[u8]) -> PyResult<Vec<BpfObject>> {
-    let all = py.detach(|| read_all(data));
     handles(py, all)
 }
 

@@ -240,7 +240,7 @@ impl Archive {
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::bpf::{bpf_object, bpf_objects, bpf_objects_in, BpfObject};
+    use super::bpf::{bpf_object, bpf_objects, BpfObject};
     #[pymodule_export]
     use super::module::{module_needs, ModuleNeeds};
 
