@@ -184,6 +184,16 @@ def test_externs(tmp_path: Path) -> None:
         assert all(use.guard is not None and use.guard.text == "__weak" for use in one.uses)
 
 
+def test_an_optional_program_does_not_make_its_externs_optional(tmp_path: Path) -> None:
+    elf, types = Elf(), Types()
+    types.section(".ksyms", types.variable("runqueues", types.integer("int", 4)))
+    main = elf.program("?xdp", "main", ((0x18, 1, 0, 0, 0), EXIT))
+    elf.relocate(main, [(0, elf.symbol("runqueues"), 1)])
+    elf.section(".BTF", types.finish(), 0)
+    (variable,) = [one for one in read(elf, tmp_path).dependencies if one.kind is Kind.KSYM]
+    assert [(use.program, use.guard) for use in variable.uses] == [("main", None)]
+
+
 def test_helpers_are_those_of_code_that_is_loaded(tmp_path: Path) -> None:
     elf = Elf()
     text = elf.section(".text", code([(0x85, 0, 0, 0, 1), EXIT, (0x85, 0, 0, 0, 2), EXIT]), CODE)

@@ -229,7 +229,9 @@ def _externs(tables: Tables, places: Places, incomplete: list[str]) -> Iterator[
         else:
             kind = Kind.KSYM
         uses = tuple(places.use(use["program"], use["instruction"], guard) for use in users[row["id"]])
-        # libbpf wants each that is not weak, whether or not a program has it
+        # libbpf wants each that is not weak, whether or not a program that it loads has it
+        if guard is None:
+            uses = tuple(_without_guard(use) for use in uses)
         yield Dependency(kind, name, mechanism, uses or (Use(guard=guard),), expected=row["type"])
 
 
