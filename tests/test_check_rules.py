@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ksurf.check.c_type import alias_names, longer_array, resolved, same_type
-from ksurf.check.dependency import ConsumerKind, Kind, Use
+from ksurf.check.dependency import ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts
-from ksurf.check.rules import Ruling
+from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.verdict import Outcome
 from ksurf.dataset.rows import BtfId, ConfigOption, Export
 from ksurf.surface.attach import (
@@ -376,6 +376,22 @@ def test_a_kfunc_is_the_same_to_the_verifier_or_not() -> None:
     )
     assert "tracing" in kfunc(called("int a", programs="27"), old).evidence[0]
     assert kfunc(called("int a", verdict=Verdict(False, "no FUNC"))).outcome is Outcome.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("section", "outcome"),
+    [
+        ("fentry/vfs_read", Outcome.OK),
+        ("lsm.s/file_open", Outcome.OK),
+        ("?kprobe/vfs_read", Outcome.BROKEN),
+        ("xdp", Outcome.BROKEN),
+        ("perf_event", Outcome.OK),
+    ],
+)
+def test_a_kfunc_is_for_some_programs(section: str, outcome: Outcome) -> None:
+    dependency = Dependency(Kind.KFUNC, "k", Mechanism.KFUNC_CALL)
+    case = Case(dependency, ConsumerKind.BPF_OBJECT, called("int a"), sections=(section,))
+    assert judge_case(case).outcome is outcome
 
 
 def test_a_missing_kfunc_may_be_there_as_a_function() -> None:

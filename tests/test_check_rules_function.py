@@ -305,6 +305,21 @@ def test_the_result_stands_behind_the_arguments_of_fexit() -> None:
     assert param("1", None, old, mechanism=FENTRY).outcome is Outcome.BROKEN
 
 
+def test_the_arguments_of_a_system_calls_entry_are_in_its_registers() -> None:
+    name = "__x64_sys_openat"
+    prototype = f"long {name}(const struct pt_regs *regs);"
+    here = facts(functions={name: function(name, name)}, prototypes={name: (prototype,)})
+
+    def argument(place: str, expected: str | None = None) -> Outcome:
+        return rule(Kind.PARAMETER, f"{name}::{place}", here, mechanism=KPROBE, expected=expected).outcome
+
+    assert argument("0") is Outcome.OK
+    assert argument("0", "struct pt_regs *") is Outcome.OK
+    assert argument("0", "int") is Outcome.CHANGED
+    assert argument("1") is Outcome.CHANGED
+    assert argument("return") is Outcome.OK
+
+
 def test_parameters_without_names_are_told_apart_by_their_place() -> None:
     same = "void accept(unsigned int, unsigned int);"
     assert param("1", same, same).outcome is Outcome.OK

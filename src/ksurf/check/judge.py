@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Use
+from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts, gather
 from ksurf.check.guard_code import version_guard
 from ksurf.check.guards import Reach, reach
@@ -166,30 +166,31 @@ class _Bench:
         walk: Walk | None,
     ) -> Iterable[Finding]:
         for kernel in kernels:
-            baseline = self._baseline_of(consumer.kind, dependency, kernel)
-            ruling = self._ruling(consumer.kind, dependency, kernel, baseline)
+            baseline = self._baseline_of(consumer, dependency, kernel)
+            ruling = self._ruling(consumer, dependency, kernel, baseline)
             walked = Walked() if walk is None else walk(consumer, kernel)
             finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
             yield replace(finding, baseline=baseline)
 
     def _ruling(
-        self, consumer: ConsumerKind, dependency: Dependency, kernel: Kernel, baseline: Kernel | None
+        self, consumer: Consumer, dependency: Dependency, kernel: Kernel, baseline: Kernel | None
     ) -> Ruling:
         relocated = [use.relocation is not None for use in dependency.uses]
-        what = replace(dependency, uses=())
-        key = (consumer, what, any(relocated), all(relocated), kernel, baseline)
+        what, sections = replace(dependency, uses=()), _sections(consumer, dependency)
+        key = (consumer.kind, what, any(relocated), all(relocated), sections, kernel, baseline)
         if key not in self._rulings:
             other = None if baseline is None else self._facts[baseline]
-            self._rulings[key] = judge_case(Case(dependency, consumer, self._facts[kernel], other))
+            case = Case(dependency, consumer.kind, self._facts[kernel], other, sections)
+            self._rulings[key] = judge_case(case)
         return self._rulings[key]
 
-    def _baseline_of(self, consumer: ConsumerKind, dependency: Dependency, kernel: Kernel) -> Kernel | None:
+    def _baseline_of(self, consumer: Consumer, dependency: Dependency, kernel: Kernel) -> Kernel | None:
         """The kernel to compare with: it has the thing, and if possible as the consumer was built with."""
         if self._baseline is not None:
             named = self._ruling(consumer, dependency, self._baseline, None)
             return None if named.outcome is Outcome.BROKEN else self._baseline
-        what = replace(dependency, uses=())
-        key = (consumer, what, kernel.arch, kernel.flavor)
+        what, sections = replace(dependency, uses=()), _sections(consumer, dependency)
+        key = (consumer.kind, what, sections, kernel.arch, kernel.flavor)
         if key not in self._baselines:
             series = self._series[kernel.arch, kernel.flavor]
             outcomes = {other: self._ruling(consumer, dependency, other, None).outcome for other in series}
@@ -198,6 +199,15 @@ class _Bench:
             good = [other for other in having if outcomes[other] is Outcome.OK]
             self._baselines[key] = next(iter(built or good or having), None)
         return self._baselines[key]
+
+
+def _sections(consumer: Consumer, dependency: Dependency) -> tuple[str, ...]:
+    """The sections of the programs that call a kfunc, which is for some types of programs only."""
+    if dependency.kind is not Kind.KFUNC:
+        return ()
+    users = {use.program for use in dependency.uses}
+    found = (one.section for one in consumer.programs if one.name in users and one.section is not None)
+    return tuple(dict.fromkeys(found))
 
 
 def judge_dependency(

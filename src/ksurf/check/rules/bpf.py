@@ -16,6 +16,15 @@ from ksurf.surface.kfunc import Kfunc
 
 __all__ = ["iter_rule", "kfunc_rule", "ksym_rule", "lsm_rule", "struct_ops_rule", "syscall_rule"]
 
+_PROGRAMS = {
+    **dict.fromkeys(("kprobe", "kretprobe", "kprobe.multi", "kretprobe.multi", "ksyscall"), "kprobe"),
+    **dict.fromkeys(("fentry", "fexit", "fmod_ret", "tp_btf", "iter", "lsm"), "tracing"),
+    **dict.fromkeys(("tc", "tcx", "classifier"), "sched_cls"),
+    "xdp": "xdp",
+    "struct_ops": "struct_ops",
+    "syscall": "syscall",
+}
+"""The types of programs by their sections, where what they may call has not changed with the versions."""
 _STRICTER = {
     "KF_RET_NULL": "its result may be NULL, and has to be tested",
     "KF_ACQUIRE": "its result has to be released",
@@ -143,6 +152,8 @@ def kfunc_rule(case: Case) -> Ruling:
             (verdict.reason or "",),
         )
     images = [image for variant in status.variants for image in variant.images]
+    if (ruling := _for_other_programs(case, status.variants[0].content)) is not None:
+        return ruling
     before = None if case.baseline is None else case.baseline.kfuncs.get(name)
     if before is None or not before.variants:
         return with_module(FINE, images)
@@ -159,6 +170,24 @@ def kfunc_rule(case: Case) -> Ruling:
         ),
         images,
     )
+
+
+def _for_other_programs(case: Case, kfunc: Kfunc) -> Ruling | None:
+    """The verifier lets programs call what is registered for their type, or for all."""
+    allowed = kfunc.program_types
+    if allowed is None or "unspec" in allowed:
+        return None
+    # Programs of type LSM may call what is registered for tracing (kernel/bpf/btf.c).
+    kinds = {"tracing" if kind == "lsm" else kind for kind in allowed}
+    for section in case.sections:
+        kind = _PROGRAMS.get(section.removeprefix("?").partition("/")[0].removesuffix(".s"))
+        if kind is not None and kind not in kinds:
+            return Ruling(
+                Outcome.BROKEN,
+                f"the object is refused at load: programs of type {kind} cannot call {kfunc.name}",
+                (f"registered for programs of type {few(allowed)}",),
+            )
+    return None
 
 
 def _prototype_of_kfunc(old: Kfunc, new: Kfunc) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Case:
     facts: Facts
     baseline: Facts | None = None
     """Of the kernel that it is compared with; ``None`` if it is judged by itself."""
+    sections: tuple[str, ...] = ()
+    """Of the programs that use it, as libbpf spells them: ``kprobe/vfs_read``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ksurf.check.c_type import same_type
 from ksurf.check.dependency import ConsumerKind
-from ksurf.check.facts import Facts
+from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.rules.case import FINE, Case, Ruling, few, is_loaded_with, refused
 from ksurf.check.verdict import Outcome
@@ -105,6 +105,12 @@ def _result(case: Case, function: str, new: Prototype, old: Prototype | None, ex
 def _by_place(
     case: Case, function: str, place: int, new: Prototype, old: Prototype | None, expected: str | None
 ) -> Ruling:
+    if _is_wrapper(function, new) and (place > 0 or not (expected is None or _is_registers(expected))):
+        return Ruling(
+            Outcome.CHANGED,
+            f"the arguments of {function} are in the struct pt_regs that it is given, and not read there",
+            (_prototype_text(function, new),),
+        )
     results = case.dependency.mechanism in _WITH_RESULT
     if results and place == len(new.params) and (old is None or place == len(old.params)):
         return _result(case, function, new, old, expected)
@@ -151,6 +157,16 @@ def _by_place(
         f"{param.text} here{where}",
         _changes(case, function, old, new),
     )
+
+
+def _is_wrapper(function: str, prototype: Prototype) -> bool:
+    """It is the entry of a system call on an architecture that saves the registers first."""
+    params = prototype.params
+    return called_by(base_name(function)) is not None and len(params) == 1 and _is_registers(params[0].type)
+
+
+def _is_registers(type_text: str) -> bool:
+    return same_type(type_text, "struct pt_regs *")
 
 
 def _place_of(place: int, old: Prototype, new: Prototype) -> int | None:
