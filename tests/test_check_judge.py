@@ -276,6 +276,11 @@ def test_the_callers_took_over_what_was_inlined(store: Store) -> None:
     assert first == ("attach to its caller map_create, with other parameters", 'SEC("kprobe/map_create")')
 
 
+def test_suggestions_that_cost_look_ups_may_be_left_out(store: Store) -> None:
+    report = judge([read_list("kprobe:vfs_read", "list")], [NEW], None, store, suggest=False)
+    assert [(f.outcome, f.suggestions) for f in report.findings] == [(Outcome.BROKEN, ())]
+
+
 def test_a_name_that_no_kernel_has_may_be_misspelt(store: Store) -> None:
     first, *_ = suggested(store, "vfs_writes", ConsumerKind.LIST)
     assert first == ("names that are near: vfs_write", "kprobe:vfs_write")

@@ -62,11 +62,14 @@ def judge(
     baseline: Kernel | None,
     store: Store,
     walk: Walk | None = None,
+    *,
+    suggest: bool = True,
 ) -> Report:
     """Judge consumers on kernels of the dataset.
 
     Each dependency is compared with what it is on ``baseline``; if none is named, on the oldest kernel of its
     architecture and flavor that has it, among those that are checked and the oldest of the dataset.
+    Without ``suggest`` there are only the suggestions that the rules themselves make, which cost nothing.
     """
     kernels = tuple(dict.fromkeys(kernels))
     others = [baseline] if baseline is not None else _oldest(kernels, [m.kernel for m in store.kernels()])
@@ -94,6 +97,8 @@ def judge(
         )
         for consumer in consumers
     ]
+    if not suggest:
+        return Report(kernels, tuple(reports))
     suggestions = Suggestions(facts, places)
     suggestions.prepare(
         (one.consumer.kind, finding)
