@@ -16,7 +16,7 @@ from ksurf.surface.attach import Mechanism
 if TYPE_CHECKING:
     from ksurf._core import ArrowStream, BpfObject
 
-__all__ = ["Places", "read_object", "read_objects"]
+__all__ = ["Places", "objects_with_bytes", "read_object", "read_objects"]
 
 Row = Mapping[str, Any]
 """A row of a table of :class:`ksurf._core.BpfObject`."""
@@ -35,26 +35,38 @@ _FLAVOR = re.compile(r"(.*[^_])___[^_]")
 _WEAK = Guard("__weak")
 
 
-def read_objects(path: str) -> list[Consumer]:
-    """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none."""
+def read_objects(path: str, *, data: bytes | None = None, member: str | None = None) -> list[Consumer]:
+    """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none.
+
+    ``data`` is the file's content where that is not at ``path`` but in an archive, and ``member`` its path
+    there.
+    """
+    return [consumer for consumer, _ in objects_with_bytes(path, data=data, member=member)]
+
+
+def objects_with_bytes(
+    path: str, *, data: bytes | None = None, member: str | None = None
+) -> list[tuple[Consumer, bytes]]:
+    """The same, each with the bytes of the object, which its relocations are resolved in."""
     from ksurf import _core
 
-    name = PurePath(path).name
+    name = PurePath(member or path).name
     for suffix in (".bpf.o", ".o"):
         name = name.removesuffix(suffix) or name
     try:
-        found = _core.bpf_objects(path)
+        found = _core.bpf_objects(path) if data is None else _core.bpf_objects_in(data)
     except _core.ReadError as error:
-        return [Consumer(ConsumerKind.BPF_OBJECT, name, path, incomplete=(str(error),))]
+        return [(Consumer(ConsumerKind.BPF_OBJECT, name, path, member, incomplete=(str(error),)), b"")]
     consumers = []
     for number, one in enumerate(found, start=1):
-        member = None
+        place = None
         if one.section is not None or one.offset:
             section = "" if one.section is None else f"{one.section} "
-            member = f"{section}at offset {one.offset:#x}"
+            place = f"{section}at offset {one.offset:#x}"
+        inside = ": ".join(part for part in (member, place) if part is not None) or None
         # Nothing in an object says what its skeleton was called.
         own = name if len(found) == 1 else f"{name}:{number}"
-        consumers.append(read_object(one, own, path, member))
+        consumers.append((read_object(one, own, path, inside), one.data))
     return consumers
 
 

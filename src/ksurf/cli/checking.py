@@ -16,7 +16,7 @@ from ksurf.errors import InputError, KsurfError
 from ksurf.progress import Reporter, Silent
 
 if TYPE_CHECKING:
-    from ksurf.check.consumer import Found
+    from ksurf.check.consumer import Found, Kernels
     from ksurf.report.check_layout import Page
 
 __all__ = ["COULD_NOT", "checked", "consumers_of", "could_not_check", "judging_options", "paths_argument"]
@@ -71,11 +71,14 @@ def could_not_check() -> Iterator[None]:
         raise failure from error
 
 
-def consumers_of(paths: Sequence[str]) -> Found:
-    """Read what is to be checked; where there is nothing, and nothing tells why, that is an error."""
+def consumers_of(paths: Sequence[str], kernels: Kernels) -> Found:
+    """Read what is to be checked; where there is nothing, and nothing tells why, that is an error.
+
+    ``kernels`` tell the types that scripts go through, the first that has one.
+    """
     from ksurf.check.consumer import find
 
-    found = find(paths, _reporter(paths))
+    found = find(paths, _reporter(paths), kernels)
     if not found.consumers and not found.unreadable:
         raise InputError(
             f"{', '.join(paths)}: nothing that ksurf checks in {found.skipped} "
@@ -112,7 +115,8 @@ def checked(
     # What a program was made for need not be among the kernels that it is to run on.
     compared = baseline_of(everything, named) if named else None
     groups = group(kernels, compared or baseline_of(kernels, None))
-    found = consumers_of(paths)
+    series = [member.kernel for member in reversed(groups.regular)]
+    found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series])
     report = judge(found.consumers, kernels, compared, store)
     return Page(
         report=report,

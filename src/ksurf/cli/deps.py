@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ksurf.cli.checking import paths_argument
-from ksurf.cli.options import format_option
+from ksurf.cli.options import dataset_option, format_option
 
 __all__ = ["command"]
 
@@ -20,17 +22,23 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @paths_argument
 @format_option("terminal", "json", text="A page to read, or JSON (docs/report-json.md).")
-def command(paths: tuple[str, ...], form: str) -> int:
+@dataset_option
+def command(paths: tuple[str, ...], form: str, dataset: Path) -> int:
     """Show what programs need of the kernel: hooks, fields, types, symbols, options, and their guards.
 
-    It asks no kernel, and needs no dataset. Each PATH is what ksurf check takes.
+    Kernels are not asked, only for the types that scripts go through: without a dataset less is found of
+    these. Each PATH is what ksurf check takes.
 
     The exit status is 2 if something could not be read.
     """
     from ksurf.cli.checking import COULD_NOT, consumers_of, could_not_check
+    from ksurf.dataset.store import Store
 
     with could_not_check():
-        found = consumers_of(paths)
+        store = Store(dataset)
+        held = sorted((manifest.kernel for manifest in store.kernels()), reverse=True)
+        newest = [kernel for kernel in held if (kernel.arch, kernel.flavor) == (held[0].arch, held[0].flavor)]
+        found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in newest])
         if form == "json":
             from ksurf.report.check_json import deps_json
 
