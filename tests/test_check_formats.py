@@ -203,6 +203,24 @@ def test_sarif_levels_and_places() -> None:
     assert parameter["logicalLocations"][0]["fullyQualifiedName"] == "odd & <list>::accept"
 
 
+def test_sarif_names_files_below_the_folder_as_a_repository_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = page()
+    for path, uri in (
+        (f"{tmp_path}/src/a b.bpf.c", "src/a%20b.bpf.c"),
+        ("/elsewhere/a.bpf.c", "file:///elsewhere/a.bpf.c"),
+        ("./src/a.bpf.c", "src/a.bpf.c"),
+    ):
+        hook = replace(HOOK, uses=(replace(HOOK.uses[0], file=path),))
+        some = tuple(findings(hook, {MIDDLE: Outcome.BROKEN}, "it is gone"))
+        one = replace(made.report.consumers[0], findings=some)
+        log = json.loads(check_sarif(replace(made, report=replace(made.report, consumers=(one,)))))
+        (result,) = log["runs"][0]["results"]
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
 def test_junit_has_a_suite_for_each_program_and_a_case_for_each_kernel() -> None:
     root = ElementTree.fromstring(check_junit(page()))
     assert root.tag == "testsuites"

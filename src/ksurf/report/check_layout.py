@@ -194,7 +194,8 @@ def source(use: Use, consumer: Consumer) -> str | None:
 def place(use: Use, consumer: Consumer, *, short: bool = False) -> str:
     """Where in the consumer something is used, in one line; ``short`` where that has been named in full."""
     file = source(use, consumer)
-    if short and file is not None and file in (consumer.path, consumer.member):
+    # The folder that an object was built in says nothing elsewhere, and fills the line.
+    if short and file is not None and (file in (consumer.path, consumer.member) or file.startswith("/")):
         file = PurePosixPath(file).name
     where = "" if file is None else f"at {file}" if use.line is None else f"at {file}:{use.line}"
     if file == STDIN:

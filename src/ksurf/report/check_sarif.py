@@ -11,10 +11,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from ksurf.check.consumer import STDIN
 from ksurf.check.dependency import Consumer, Kind, Use
 from ksurf.check.verdict import Outcome
 from ksurf.report.check_layout import Page, Reason, reasons, rows, source, title
@@ -191,8 +193,14 @@ def _logical(consumer: Consumer, program: str | None) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A path as a reference: relative ones stay so, and are below the folder that the command ran in."""
-    if path == "-":
+    """A path as a reference: relative to the folder that the command runs in, if it is below that."""
+    if path == STDIN:
         return "stdin"
-    text = str(PurePosixPath(path))
-    return f"file://{quote(text)}" if text.startswith("/") else quote(text)
+    text = path
+    if path.startswith("/"):
+        with suppress(ValueError):
+            text = str(PurePosixPath(path).relative_to(Path.cwd()))
+    else:
+        text = str(PurePosixPath(path))
+    quoted = quote(text, errors="replace")
+    return f"file://{quoted}" if quoted.startswith("/") else quoted

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
 import click
 
-from ksurf.check.consumer import Unreadable
-from ksurf.check.dependency import Consumer, Dependency
-from ksurf.report.check_layout import plain, title
+from ksurf.check.consumer import STDIN, Unreadable
+from ksurf.check.dependency import Consumer, Dependency, Use
+from ksurf.report.check_layout import plain, source, title
 
 __all__ = ["deps_text"]
 
@@ -49,7 +50,7 @@ def _consumer(consumer: Consumer, width: int) -> Iterator[str]:
     titles = [title(one) for one in consumer.dependencies]
     room = min(max(map(len, titles), default=0), _NAME_WIDTH)
     for name, one in zip(titles, consumer.dependencies, strict=True):
-        about = _about(one)
+        about = _about(one, consumer)
         line = f"  {name.ljust(room)}  {about}".rstrip()
         # What does not fit goes below, where it has the line for itself.
         if about and len(line) > width:
@@ -59,17 +60,10 @@ def _consumer(consumer: Consumer, width: int) -> Iterator[str]:
             yield f"  {name.ljust(room)}  {click.style(about, dim=True)}" if about else f"  {name}"
 
 
-def _about(dependency: Dependency) -> str:
-    places = list(
-        dict.fromkeys(
-            f"{use.file or 'line'}:{use.line}" if use.line is not None else use.program or use.file or ""
-            for use in dependency.uses
-        )
-    )
-    places = [place.replace("line:", "line ") for place in places if place]
-    parts = [
-        ", ".join(places[:_PLACES]) + (f" and {len(places) - _PLACES} more" if len(places) > _PLACES else "")
-    ]
+def _about(dependency: Dependency, consumer: Consumer) -> str:
+    places = list(dict.fromkeys(_place(use, consumer) for use in dependency.uses))
+    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    parts = [", ".join(places[:_PLACES]) + more]
     guards = list(dict.fromkeys(use.guard.text for use in dependency.uses if use.guard is not None))
     if guards:
         every = all(use.guard is not None for use in dependency.uses)
@@ -77,3 +71,11 @@ def _about(dependency: Dependency) -> str:
     if dependency.expected is not None:
         parts.append(f"as {dependency.expected}")
     return plain("; ".join(part for part in parts if part))
+
+
+def _place(use: Use, consumer: Consumer) -> str:
+    """A line of a file, or, where that is not told, a program."""
+    if use.line is None:
+        return use.program or "not told where"
+    file = source(use, consumer)
+    return f"line {use.line}" if file in (None, STDIN) else f"{PurePosixPath(file or '').name}:{use.line}"
