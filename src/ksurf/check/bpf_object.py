@@ -35,38 +35,31 @@ _FLAVOR = re.compile(r"(.*[^_])___[^_]")
 _WEAK = Guard("__weak")
 
 
-def read_objects(path: str, *, data: bytes | None = None, member: str | None = None) -> list[Consumer]:
-    """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none.
-
-    ``data`` is the file's content where that is not at ``path`` but in an archive, and ``member`` its path
-    there.
-    """
-    return [consumer for consumer, _ in objects_with_bytes(path, data=data, member=member)]
+def read_objects(path: str) -> list[Consumer]:
+    """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none."""
+    return [consumer for consumer, _ in objects_with_bytes(path)]
 
 
-def objects_with_bytes(
-    path: str, *, data: bytes | None = None, member: str | None = None
-) -> list[tuple[Consumer, bytes]]:
+def objects_with_bytes(path: str) -> list[tuple[Consumer, bytes]]:
     """The same, each with the bytes of the object, which its relocations are resolved in."""
     from ksurf import _core
 
-    name = PurePath(member or path).name
+    name = PurePath(path).name
     for suffix in (".bpf.o", ".o"):
         name = name.removesuffix(suffix) or name
     try:
-        found = _core.bpf_objects(path) if data is None else _core.bpf_objects_in(data)
+        found = _core.bpf_objects(path)
     except _core.ReadError as error:
-        return [(Consumer(ConsumerKind.BPF_OBJECT, name, path, member, incomplete=(str(error),)), b"")]
+        return [(Consumer(ConsumerKind.BPF_OBJECT, name, path, incomplete=(str(error),)), b"")]
     consumers = []
     for number, one in enumerate(found, start=1):
-        place = None
+        member = None
         if one.section is not None or one.offset:
             section = "" if one.section is None else f"{one.section} "
-            place = f"{section}at offset {one.offset:#x}"
-        inside = ": ".join(part for part in (member, place) if part is not None) or None
+            member = f"{section}at offset {one.offset:#x}"
         # Nothing in an object says what its skeleton was called.
         own = name if len(found) == 1 else f"{name}:{number}"
-        consumers.append((read_object(one, own, path, inside), one.data))
+        consumers.append((read_object(one, own, path, member), one.data))
     return consumers
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -47,6 +47,7 @@ _ARCHIVE_BYTES = 8 << 30
 _ARCHIVE_FILES = 500_000
 _DEPTH = 2
 """Archives in archives are looked into: a package in a tar archive."""
+_NAME_LENGTH = 60
 _SOURCE_BYTES = 4 << 20
 _SOURCES = (".c", ".h")
 
@@ -107,6 +108,16 @@ class _Place:
         for suffix in (".bt", ".py", ".txt"):
             name = name.removesuffix(suffix) or name
         return name
+
+    def given(self, consumer: Consumer, path: str) -> Consumer:
+        """What was read at ``path`` as if it had been read here."""
+        parts = (self.member, consumer.member)
+        return replace(
+            consumer,
+            path=self.path,
+            member=": ".join(part for part in parts if part is not None) or None,
+            incomplete=tuple(text.replace(path, self.text) for text in consumer.incomplete),
+        )
 
     def inside(self, member: str) -> _Place:
         """A file of this archive."""
@@ -347,18 +358,15 @@ class _Readers:
         if kind is ConsumerKind.BPF_OBJECT:
             from ksurf.check.bpf_object import objects_with_bytes
 
-            # A file is read where it is, and not all of it.
-            content = None if place.disk is not None else bytes(data)
-            found = objects_with_bytes(place.disk or place.path, data=content, member=place.member)
-            read = [(replace(one, path=place.path), held) for one, held in found]
+            with _on_disk(data, place) as path:
+                read = [(place.given(one, path), held) for one, held in objects_with_bytes(path)]
             self.objects.update((id(one), held) for one, held in read)
             return [one for one, _ in read]
         if kind is ConsumerKind.MODULE:
-            read_module = import_module("ksurf.check.module").read_module
+            from ksurf.check.module import read_module
+
             with _on_disk(data, place) as path:
-                module: Consumer = read_module(path)
-            told = tuple(text.replace(path, place.text) for text in module.incomplete)
-            return [replace(module, path=place.path, member=place.member, incomplete=told)]
+                return [place.given(read_module(path), path)]
         shown = place.member or place.path
         if kind is ConsumerKind.BPFTRACE:
             from ksurf.check.bpftrace import read_script
@@ -403,7 +411,9 @@ def _on_disk(data: Content, place: _Place) -> Iterator[str]:
         yield place.disk
         return
     with tempfile.TemporaryDirectory(prefix="ksurf-check-") as folder:
-        path = Path(folder, "file")
+        # Readers call a consumer by its file.
+        name = re.sub(r"[\0-\x1f/]", "_", PurePosixPath(place.member or place.name).name)[-_NAME_LENGTH:]
+        path = Path(folder, name if name.strip(".") else "file")
         path.write_bytes(data)
         yield str(path)
 

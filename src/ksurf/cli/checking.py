@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from ksurf.check.consumer import Found, Kernels
     from ksurf.report.check_layout import Page
 
-__all__ = ["COULD_NOT", "checked", "consumers_of", "could_not_check", "judging_options", "paths_argument"]
+__all__ = [
+    "COULD_NOT",
+    "checked",
+    "consumers_of",
+    "could_not_check",
+    "judging_options",
+    "paths_argument",
+    "reporter_for",
+]
 
 COULD_NOT = 2
 """The exit status where something could not be checked."""
@@ -71,14 +79,14 @@ def could_not_check() -> Iterator[None]:
         raise failure from error
 
 
-def consumers_of(paths: Sequence[str], kernels: Kernels) -> Found:
+def consumers_of(paths: Sequence[str], kernels: Kernels, reporter: Reporter) -> Found:
     """Read what is to be checked; where there is nothing, and nothing tells why, that is an error.
 
     ``kernels`` tell the types that scripts go through, the first that has one.
     """
     from ksurf.check.consumer import find
 
-    found = find(paths, _reporter(paths), kernels)
+    found = find(paths, reporter, kernels)
     if not found.consumers and not found.unreadable:
         raise InputError(
             f"{', '.join(paths)}: nothing that ksurf checks in {found.skipped} "
@@ -116,8 +124,10 @@ def checked(
     compared = baseline_of(everything, named) if named else None
     groups = group(kernels, compared or baseline_of(kernels, None))
     series = [member.kernel for member in reversed(groups.regular)]
-    found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series])
-    report = judge(found.consumers, kernels, compared, store)
+    reporter = reporter_for(paths)
+    found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
+    with reporter.task("Asking the kernels"):
+        report = judge(found.consumers, kernels, compared, store)
     return Page(
         report=report,
         groups=groups,
@@ -128,7 +138,7 @@ def checked(
     )
 
 
-def _reporter(paths: Sequence[str]) -> Reporter:
+def reporter_for(paths: Sequence[str]) -> Reporter:
     """One that shows something only if there is somebody to see it and reading takes a while."""
     if not sys.stderr.isatty() or not any(map(_is_long, paths)):
         return Silent()

@@ -31,14 +31,15 @@ def command(paths: tuple[str, ...], form: str, dataset: Path) -> int:
 
     The exit status is 2 if something could not be read.
     """
-    from ksurf.cli.checking import COULD_NOT, consumers_of, could_not_check
+    from ksurf.cli.checking import COULD_NOT, consumers_of, could_not_check, reporter_for
     from ksurf.dataset.store import Store
 
     with could_not_check():
         store = Store(dataset)
         held = sorted((manifest.kernel for manifest in store.kernels()), reverse=True)
         newest = [kernel for kernel in held if (kernel.arch, kernel.flavor) == (held[0].arch, held[0].flavor)]
-        found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in newest])
+        places = [(kernel, store.directory(kernel.id)) for kernel in newest]
+        found = consumers_of(paths, places, reporter_for(paths))
         if form == "json":
             from ksurf.report.check_json import deps_json
 
