@@ -177,7 +177,7 @@ def core_walk(
     module_btfs: Sequence[tuple[str, Buffer]],
     *,
     kconfig: dict[str, str] | None = None,
-    symbols: dict[str, bool] = {},
+    symbols: dict[str, bool] | None = None,
 ) -> ArrowStream:
     """What of eBPF objects the verifier of the kernel with that BTF reaches, program by program.
 

@@ -124,18 +124,18 @@ fn sites_columns(rows: &[(i32, Site)]) -> std::result::Result<Table, ArrowError>
 }
 
 #[pyfunction]
-#[pyo3(signature = (objects, vmlinux_btf, module_btfs, *, kconfig = None, symbols = HashMap::new()))]
+#[pyo3(signature = (objects, vmlinux_btf, module_btfs, *, kconfig = None, symbols = None))]
 pub fn core_walk(
     py: Python<'_>,
     objects: Vec<Bytes>,
     vmlinux_btf: Bytes,
     module_btfs: Vec<(String, Bytes)>,
     kconfig: Option<HashMap<String, String>>,
-    symbols: HashMap<String, bool>,
+    symbols: Option<HashMap<String, bool>>,
 ) -> PyResult<ArrowStream> {
     let facts = Facts {
         kconfig: kconfig.map(|options| options.into_iter().collect()),
-        symbols: symbols.into_iter().collect(),
+        symbols: symbols.into_iter().flatten().collect(),
     };
     stream(py, || {
         let objects: Vec<&[u8]> = objects.iter().map(Deref::deref).collect();

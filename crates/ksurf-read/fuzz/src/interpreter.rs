@@ -143,7 +143,8 @@ impl Made {
             0..=2 => of(0xb7, 0, 0, imm),
             3 => of(0xb4, 0, 0, imm),
             4 | 5 => {
-                self.effects.push((at, Effect::Immediate(imm as u64)));
+                let effect = if a == 0 { Effect::Unknown } else { Effect::Immediate(imm as u64) };
+                self.effects.push((at, effect));
                 of(0xb7, 0, 0, 77)
             }
             6 => of(0xbf, src, 0, 0),
@@ -399,6 +400,7 @@ impl<'a> Machine<'a> {
         let effect = self.effect(at);
         let imm = match effect {
             Some(Effect::Immediate(value)) => value as i32,
+            Some(Effect::Unknown) => self.any() as i32,
             _ => one.imm,
         };
         let b = if one.code & 8 != 0 { self.get(one.src) } else { number(i64::from(imm) as u64) };

@@ -68,7 +68,7 @@ pub enum Effect {
     Address,
     /// It gives the address of so many bytes in one of the areas.
     Area { area: usize, offset: i64 },
-    /// It gives nothing that is known: every other relocated `lddw`, whose own constant means nothing.
+    /// It gives nothing that is known: every other relocated instruction, whose own constant means nothing.
     Unknown,
     /// A call of a kfunc `bpf_iter_*_next`: verifiers forget there what changed since the last time.
     IteratorNext,
@@ -420,6 +420,7 @@ impl<'a> Walker<'a> {
         }
         let imm = match effect {
             Some(Effect::Immediate(value)) => value as i32,
+            Some(Effect::Unknown) => return Held::plain(Value::Scalar(Tnum::UNKNOWN)),
             _ => one.imm,
         };
         Held { value: Value::constant(i64::from(imm) as u64), origin: self.origin(at, effect) }

@@ -115,6 +115,7 @@ fn a_field_that_exists_or_not() {
     // without the guard
     let unknown = run(&program, &[(0, Effect::Unknown), (2, Effect::Refused)]);
     assert_eq!(unknown.refused, [Refusal { instruction: 2, passed: Vec::new() }]);
+    assert!(unknown.reached[4], "its own number means nothing");
 }
 
 #[test]
