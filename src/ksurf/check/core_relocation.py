@@ -1,7 +1,7 @@
 """CO-RE: what an eBPF object asks of the kernel's types, and what becomes of that on a kernel.
 
-libbpf puts the kernel's offsets, sizes and values into an object's instructions before it loads it. What it does
-not find makes an instruction that must not be reached, and what is ambiguous makes it refuse the object.
+libbpf puts the kernel's offsets, sizes and values into an object's instructions before it loads it. What it
+does not find makes an instruction that must not be reached, and what is ambiguous makes it refuse the object.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ def _dependency(row: dict[str, Any]) -> Dependency | None:
     if root is None or row["kind"] == _LOCAL:
         return None
     kind = _ROOTS.get(row["root_kind"])
+    expected: str | None
     if row["value"] is not None:
         kind, name, expected = Kind.ENUMERATOR, f"{root}::{path}", str(row["value"])
     elif (field := _INDEX.sub("", path or "").strip(".")) and kind is not None:

@@ -3,10 +3,10 @@
 //! Source: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`. A module's BTF continues that of vmlinux:
 //! its ids and string offsets begin where those of its base end.
 
-mod functionless;
 mod lookup;
 #[cfg(test)]
 pub(crate) mod tests;
+mod thin;
 mod types;
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::error::{Error, Result};
-pub use functionless::without_functions;
+pub use thin::thin;
 pub use types::{EnumValue, Kind, Linkage, List, Member, Param, Type, Variable};
 use types::{Info, Layout};
 pub(crate) use types::{

@@ -1,7 +1,7 @@
 //! The types of all images in one numbering, each definition once.
 
 use super::{incomplete, Kernel};
-use crate::btf::{without_functions, Btf};
+use crate::btf::{thin, Btf};
 use crate::error::Result;
 use crate::extract::Unreadable;
 use crate::image::{ImageRows, TypeSource};
@@ -11,7 +11,7 @@ use crate::surface::from_btf;
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-/// The `.BTF` of images: that of vmlinux as it is, those of modules without their functions. One that continues a
+/// The `.BTF` of images: that of vmlinux as it is, those of modules without what [`thin`] leaves out. One that continues a
 /// BTF of its own is not among them.
 #[derive(Debug, Default)]
 pub struct RawBtf {
@@ -164,9 +164,7 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
         sources.par_iter_mut().zip(&is_vmlinux).map(|(source, vmlinux)| read_one(source, *vmlinux)).collect();
     sources.par_iter_mut().zip(&is_vmlinux).for_each(|(source, vmlinux)| match source {
         // what cannot be read stays as it is
-        TypeSource::Btf(bytes) if !vmlinux => {
-            *bytes = without_functions(bytes, base).unwrap_or(bytes.to_vec())
-        }
+        TypeSource::Btf(bytes) if !vmlinux => *bytes = thin(bytes, base).unwrap_or(bytes.to_vec()),
         _ => {}
     });
     let mut missing = Vec::new();
