@@ -46,11 +46,16 @@ def module() -> Path:
 
 def tables() -> dict[str, Any]:
     """The tables of the small kernel and its module, as streams that can be taken once."""
+    import pyarrow as pa
+
     from ksurf import _core
+    from ksurf.dataset.schema import arrow_schema
+    from ksurf.dataset.schema.btf import BTF
     from ksurf.extract import config_table
 
     extraction = _core.extract_files(str(vmlinux()), [str(module())])
-    return {**extraction.tables, "config": config_table([("CONFIG_BPF_SYSCALL", "y")])}
+    btf = pa.table({"image": [0], "bytes": [b"BTF"]}, schema=arrow_schema(BTF))
+    return {**extraction.tables, "btf": btf, "config": config_table([("CONFIG_BPF_SYSCALL", "y")])}
 
 
 def tables_with_offers(number: int = 0) -> dict[str, Any]:
@@ -58,5 +63,5 @@ def tables_with_offers(number: int = 0) -> dict[str, Any]:
     from made_kernel import bpf_kernel
 
     made = bpf_kernel(number).tables()
-    functions = {"images", "units", "functions", "instances", "call_sites", "symbols", "config"}
+    functions = {"images", "units", "functions", "instances", "call_sites", "symbols", "btf", "config"}
     return {name: table if name in functions else made[name] for name, table in tables().items()}

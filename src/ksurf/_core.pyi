@@ -144,13 +144,13 @@ def core_relocations(data: Buffer) -> ArrowStream:
     """What the CO-RE relocations of an eBPF object are about, in the order in which libbpf applies them.
 
     ``number`` (int32) counts them from 0. ``section`` and ``offset`` (uint32, bytes) say where the
-    instruction is, ``function`` (str?) in which one, ``file``, ``line``, ``column`` (int32?) and ``text``
-    (str?) from which source line. ``kind`` is the kind in the kernel's words
-    (``BPF_CORE_FIELD_BYTE_OFFSET``), or a number. ``root_kind`` (``struct``, ``union``, ``enum``,
-    ``typedef``...), ``root`` (``task_struct``) and ``flavor`` (``old`` of ``task_struct___old``) name the
-    type, ``path`` what of it (``se.vruntime``, an enumerator; null: the type itself), ``type`` a field's
-    type in the object, as C. ``reason`` says why one makes no sense; these are then null. Source:
-    Documentation/bpf/btf.rst, include/uapi/linux/bpf.h.
+    instruction is; ``function`` (str?) and ``instruction`` (int32?, counted from 0 in it) the same; ``file``,
+    ``line``, ``column`` (int32?) and ``text`` (str?) which source line it comes from. ``kind`` is the kind in
+    the kernel's words (``BPF_CORE_FIELD_BYTE_OFFSET``), or a number. ``root_kind`` (``struct``, ``union``,
+    ``enum``, ``typedef``...), ``root`` (``task_struct``) and ``flavor`` (``old`` of ``task_struct___old``)
+    name the type, ``path`` what of it (``se.vruntime``, an enumerator; null: the type itself), ``type`` a
+    field's type in the object, as C, ``value`` (int64?) an enumerator's. ``reason`` says why one makes no
+    sense; these are then null. Source: Documentation/bpf/btf.rst, include/uapi/linux/bpf.h.
     """
 
 def core_resolve(

@@ -3,7 +3,7 @@
 use crate::error::{exception, ReadError};
 use crate::tables::{optional, optional_integers, optional_texts, required, table, texts, Table};
 use crate::ArrowStream;
-use arrow_array::{BinaryArray, BooleanArray, Int32Array, UInt32Array, UInt64Array};
+use arrow_array::{BinaryArray, BooleanArray, Int32Array, Int64Array, UInt32Array, UInt64Array};
 use arrow_schema::ArrowError;
 use ksurf_read::bpf::btf_ext::BtfExt;
 use ksurf_read::bpf::core::{relocations, resolve, Outcome, Relocation, Target};
@@ -49,13 +49,15 @@ fn relocations_table(data: &[u8]) -> Result<std::result::Result<Table, ArrowErro
             let before =
                 of_section.flat_map(|records| &records.list).filter(|f| f.offset <= relocation.offset);
             let found = before.max_by_key(|function| function.offset)?;
-            Some(text(btf.get(found.type_id).ok()?.name))
+            let number = (relocation.offset - found.offset) / 8;
+            Some((text(btf.get(found.type_id).ok()?.name), number as i32))
         };
         let (mut section, mut offset, mut kind) = (Vec::new(), Vec::new(), Vec::new());
         let (mut root_kind, mut root, mut flavor): (Texts, Texts, Texts) = Default::default();
         let (mut path, mut type_text, mut reason): (Texts, Texts, Texts) = Default::default();
         let (mut called, mut file, mut source): (Texts, Texts, Texts) = Default::default();
-        let (mut line, mut column) = (Vec::new(), Vec::new());
+        let (mut line, mut column, mut instruction) = (Vec::new(), Vec::new(), Vec::new());
+        let mut value = Vec::new();
         for relocation in list {
             section.push(text(relocation.section));
             offset.push(relocation.offset);
@@ -69,8 +71,11 @@ fn relocations_table(data: &[u8]) -> Result<std::result::Result<Table, ArrowErro
             root.push(subject.as_ref().map(|s| s.root.clone()).filter(|name| !name.is_empty()));
             flavor.push(subject.as_ref().and_then(|s| s.flavor.clone()));
             path.push(subject.as_ref().and_then(|s| s.path.clone()));
+            value.push(subject.as_ref().and_then(|s| s.value));
             type_text.push(subject.and_then(|s| s.type_text));
-            called.push(function(relocation));
+            let (name, number) = function(relocation).unzip();
+            called.push(name);
+            instruction.push(number);
             let found = lines.at(relocation.section, relocation.offset);
             let some = |name: &[u8]| (!name.is_empty()).then(|| text(name));
             file.push(found.and_then(|line| some(line.file)));
@@ -90,7 +95,9 @@ fn relocations_table(data: &[u8]) -> Result<std::result::Result<Table, ArrowErro
                 optional("flavor", optional_texts(flavor)),
                 optional("path", optional_texts(path)),
                 optional("type", optional_texts(type_text)),
+                optional("value", Arc::new(Int64Array::from(value))),
                 optional("function", optional_texts(called)),
+                optional("instruction", optional_integers(instruction)),
                 optional("file", optional_texts(file)),
                 optional("line", optional_integers(line)),
                 optional("column", optional_integers(column)),

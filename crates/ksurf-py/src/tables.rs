@@ -1,6 +1,6 @@
 //! A kernel's tables as Arrow batches. The columns are those of `ksurf.dataset.schema`, in its order.
 
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::{LargeBinaryBuilder, StringBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, UInt64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
@@ -19,7 +19,7 @@ pub struct Table {
 /// Turns a kernel into tables. The column vectors are consumed, so that memory does not hold both.
 pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
     let Kernel { images, units, functions, instances, call_sites, symbols, paths, sections, .. } = kernel;
-    let Kernel { types, type_uses, definitions, .. } = kernel;
+    let Kernel { types, type_uses, definitions, btf, .. } = kernel;
     let Kernel { tracepoints, tracepoint_fields, syscalls, exports, btf_ids, .. } = kernel;
     let members = definitions.members;
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(definitions.texts.iter()));
@@ -207,6 +207,7 @@ pub fn tables(kernel: Kernel) -> Result<Vec<Table>, ArrowError> {
                 optional("program_types", optional_texts(btf_ids.program_types)),
             ],
         )?,
+        table("btf", vec![required("image", integers(btf.image)), required("bytes", binary(btf.bytes))])?,
     ])
 }
 
@@ -246,6 +247,14 @@ pub fn optional_texts(values: Vec<Option<String>>) -> ArrayRef {
         StringBuilder::with_capacity(values.len(), values.iter().flatten().map(String::len).sum());
     for value in values {
         builder.append_option(value);
+    }
+    Arc::new(builder.finish())
+}
+
+fn binary(values: Vec<Vec<u8>>) -> ArrayRef {
+    let mut builder = LargeBinaryBuilder::with_capacity(values.len(), values.iter().map(Vec::len).sum());
+    for value in values {
+        builder.append_value(value);
     }
     Arc::new(builder.finish())
 }

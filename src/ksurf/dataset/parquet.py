@@ -94,8 +94,9 @@ def _check_keys(values: Any, keys: Any, name: str) -> None:
 
 def write_table(data: Any, table: Table, path: Path | IO[bytes]) -> None:
     """Write one checked table to ``path``, which may be an open file."""
-    size = table.rows_per_group
-    write_groups([data.slice(start, size) for start in range(0, data.num_rows, size)], table, path)
+    first, size = int(table.first_alone), table.rows_per_group
+    groups = [data.slice(start, size) for start in range(first, data.num_rows, size)]
+    write_groups([data.slice(0, first), *groups] if first else groups, table, path)
 
 
 def write_groups(groups: Sequence[Any], table: Table, path: Path | IO[bytes]) -> None:

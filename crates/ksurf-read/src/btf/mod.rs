@@ -6,6 +6,7 @@
 mod lookup;
 #[cfg(test)]
 pub(crate) mod tests;
+mod thin;
 mod types;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use std::sync::OnceLock;
 
 use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::error::{Error, Result};
+pub use thin::thin;
 pub use types::{EnumValue, Kind, Linkage, List, Member, Param, Type, Variable};
 use types::{Info, Layout};
 pub(crate) use types::{

@@ -9,7 +9,7 @@ use crate::image::{FunctionRow, ImageRows, Place};
 use crate::numbered::Numbered;
 pub use offers::{BtfIds, Exports, Syscalls, TracepointFields, Tracepoints};
 use rustc_hash::FxHashMap;
-pub use types::{DefinitionTables, Nullable, TypeUses, Types};
+pub use types::{DefinitionTables, Nullable, RawBtf, TypeUses, Types};
 
 /// The tables of one kernel, column by column; ids are row numbers. `docs/tables/` says what each means.
 #[derive(Debug, Default)]
@@ -28,6 +28,7 @@ pub struct Kernel {
     pub syscalls: Syscalls,
     pub exports: Exports,
     pub btf_ids: BtfIds,
+    pub btf: RawBtf,
     /// Source paths that other columns number.
     pub paths: Numbered,
     /// Section names that other columns number.

@@ -1,7 +1,7 @@
 //! The types of all images in one numbering, each definition once.
 
 use super::{incomplete, Kernel};
-use crate::btf::Btf;
+use crate::btf::{thin, Btf};
 use crate::error::Result;
 use crate::extract::Unreadable;
 use crate::image::{ImageRows, TypeSource};
@@ -10,6 +10,14 @@ use crate::surface::definition::{self, Definition, Definitions, Kind, TypeRow, U
 use crate::surface::from_btf;
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
+
+/// The `.BTF` of images: that of vmlinux as it is, those of modules without what [`thin`] leaves out. One that continues a
+/// BTF of its own is not among them.
+#[derive(Debug, Default)]
+pub struct RawBtf {
+    pub image: Vec<i32>,
+    pub bytes: Vec<Vec<u8>>,
+}
 
 /// Names are numbers of [`DefinitionTables::texts`].
 #[derive(Debug, Default)]
@@ -138,24 +146,27 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
     });
     let own_base = base_bytes.as_deref().map(|bytes| Btf::parse(bytes, None));
     let base = own_base.as_ref().and_then(|parsed| parsed.as_ref().ok()).or(base);
-    let read: Vec<Result<definition::Types>> = sources
-        .into_par_iter()
-        .zip(&is_vmlinux)
-        .map(|(source, vmlinux)| match source {
-            TypeSource::Nothing => Ok(definition::Types::default()),
-            TypeSource::Read(types) => Ok(*types),
-            TypeSource::Btf(bytes) if bytes.is_empty() && *vmlinux => match &own_base {
-                Some(Ok(btf)) => from_btf::read(btf),
-                // for the error, which is not kept
-                _ => from_btf::read(&Btf::parse(base_bytes.as_deref().unwrap_or_default(), None)?),
-            },
-            TypeSource::Btf(bytes) => from_btf::read(&Btf::parse(&bytes, base.filter(|_| !vmlinux))?),
-            TypeSource::Distilled { base, own } => {
-                let base = Btf::parse(&base, None)?;
-                from_btf::read(&Btf::parse(&own, Some(&base))?)
-            }
-        })
-        .collect();
+    let read_one = |source: &mut TypeSource, vmlinux: bool| match source {
+        TypeSource::Nothing => Ok(definition::Types::default()),
+        TypeSource::Read(types) => Ok(std::mem::take(&mut **types)),
+        TypeSource::Btf(bytes) if bytes.is_empty() && vmlinux => match &own_base {
+            Some(Ok(btf)) => from_btf::read(btf),
+            // for the error, which is not kept
+            _ => from_btf::read(&Btf::parse(base_bytes.as_deref().unwrap_or_default(), None)?),
+        },
+        TypeSource::Btf(bytes) => from_btf::read(&Btf::parse(bytes, base.filter(|_| !vmlinux))?),
+        TypeSource::Distilled { base, own } => {
+            let base = Btf::parse(base, None)?;
+            from_btf::read(&Btf::parse(own, Some(&base))?)
+        }
+    };
+    let read: Vec<Result<definition::Types>> =
+        sources.par_iter_mut().zip(&is_vmlinux).map(|(source, vmlinux)| read_one(source, *vmlinux)).collect();
+    sources.par_iter_mut().zip(&is_vmlinux).for_each(|(source, vmlinux)| match source {
+        // what cannot be read stays as it is
+        TypeSource::Btf(bytes) if !vmlinux => *bytes = thin(bytes, base).unwrap_or(bytes.to_vec()),
+        _ => {}
+    });
     let mut missing = Vec::new();
     let mut all = Definitions::default();
     let mut rows: Vec<(u32, TypeRow)> = Vec::new();
@@ -196,6 +207,15 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
         rows.extend(own.map(|definition| (image, TypeRow { definition, btf: false })));
     }
     fill(kernel, all, rows, uses);
+    let mut base_bytes = base_bytes;
+    for (number, source) in sources.into_iter().enumerate() {
+        if let TypeSource::Btf(bytes) = source {
+            let taken = bytes.is_empty() && is_vmlinux[number];
+            let bytes = if taken { base_bytes.take().unwrap_or_default() } else { bytes };
+            kernel.btf.image.push(number as i32);
+            kernel.btf.bytes.push(bytes);
+        }
+    }
     missing
 }
 

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "connect", "literal", "query"]
 
-_TYPES = {"bool": "BOOLEAN", "int32": "INTEGER", "int64": "BIGINT", "uint64": "UBIGINT", "string": "VARCHAR"}
+_TYPES = {
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "uint64": "UBIGINT",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+}
 
 
 class Result:

@@ -21,6 +21,7 @@ TABLE_VIEWS: dict[str, str] = {
     "syscalls": "one row per system call",
     "exports": "one row per exported symbol, with the image by name",
     "btf_ids": "one row per entry of a set of BTF ids, with the image by name",
+    "btf": "one row per image's own BTF, as bytes; with the image by name",
     "config": "one row per option of a kernel's configuration",
 }
 """What each view is for."""
@@ -85,6 +86,9 @@ TABLE_DEFINITIONS = {
         SELECT {kernel} AS kernel, i.name AS image, b.set, b.set_flags, b.registered_as, b.kind,
                b.name, b.flags, b.program_types
         FROM {btf_ids} b JOIN {images} i ON i.id = b.image""",
+    "btf": """
+        SELECT {kernel} AS kernel, i.name AS image, b.bytes
+        FROM {btf} b JOIN {images} i ON i.id = b.image""",
     "config": "SELECT {kernel} AS kernel, * FROM {config}",
 }
 

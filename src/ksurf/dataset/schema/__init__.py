@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ksurf.dataset.schema.btf import BTF
 from ksurf.dataset.schema.column import Column, Table
 from ksurf.dataset.schema.config import CONFIG
 from ksurf.dataset.schema.functions import CALL_SITES, FUNCTIONS, IMAGES, INSTANCES, SYMBOLS, UNITS
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "POOLED", "TABLES", "Column", "Table", "arrow_schema"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the files on disk. A reader refuses a kernel whose manifest says another one."""
 
 POOLED = ("definitions", "members")
@@ -31,7 +32,7 @@ TABLES: dict[str, Table] = {
         *(IMAGES, UNITS, FUNCTIONS, INSTANCES, CALL_SITES, SYMBOLS),
         *(TYPES, TYPE_USES, DEFINITIONS, MEMBERS),
         *(TRACEPOINTS, TRACEPOINT_FIELDS, SYSCALLS, EXPORTS, BTF_IDS),
-        CONFIG,
+        *(BTF, CONFIG),
     )
 }
 """The tables of a kernel by name, each after those that it refers to."""
@@ -47,5 +48,6 @@ def arrow_schema(table: Table) -> pyarrow.Schema:
         "int64": pa.int64(),
         "uint64": pa.uint64(),
         "string": pa.string(),
+        "binary": pa.large_binary(),
     }
     return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in table.columns])

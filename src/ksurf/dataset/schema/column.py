@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["ArrowType", "Column", "Encoding", "Table", "image_column", "row_number"]
 
-ArrowType = Literal["bool", "int32", "int64", "uint64", "string"]
+ArrowType = Literal["bool", "int32", "int64", "uint64", "string", "binary"]
 Encoding = Literal["PLAIN", "DICTIONARY", "DELTA_BINARY_PACKED", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT"]
 
 
@@ -42,6 +42,8 @@ class Table:
     """The columns that order the rows; empty where the order is that of the code."""
     rows_per_group: int
     """Rows of a Parquet row group: small enough to read one row's group quickly, large enough to compress."""
+    first_alone: bool = False
+    """The first row is a row group of its own."""
 
     def column(self, name: str) -> Column:
         """The column of that name; :class:`KeyError` if there is none."""

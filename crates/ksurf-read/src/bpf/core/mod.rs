@@ -139,6 +139,8 @@ pub struct Subject {
     pub path: Option<String>,
     /// The type of what is accessed, as the object has it in C.
     pub type_text: Option<String>,
+    /// Of an enumerator, in the object.
+    pub value: Option<i64>,
 }
 
 /// The relocations of an object, in the order in which libbpf applies them. `btf` is the object's own.
@@ -179,6 +181,10 @@ impl Relocation<'_> {
             flavor: flavor(name).map(text),
             path: (!path.is_empty()).then(|| text(path)),
             type_text: of_field.map(|id| declared(btf, id)),
+            value: match self.kind.is_of_enumerator() {
+                true => Some(value(RelocationKind::EnumvalValue, &spec, None, false)?.original as i64),
+                false => None,
+            },
         })
     }
 }
