@@ -181,11 +181,11 @@ def core_walk(
 ) -> ArrowStream:
     """What of eBPF objects the verifier of the kernel with that BTF reaches, program by program.
 
-    A row is one use of a relocation, an extern or a helper in one program that is loaded: ``object``,
+    A row is one use of a relocation, an extern, a helper or the context in one program: ``object``,
     ``program``, ``function`` (the program or the function that it calls which holds the instruction) and
     ``instruction`` (counted there), all int32 and as in :class:`BpfObject`. What is used is one of
-    ``relocation`` (as in :func:`core_relocations`), ``extern`` (a row of ``externs``) and ``helper``
-    (``enum bpf_func_id``). ``reached`` is true unless no verifier since v5.10 gets there, as long as the
+    ``relocation`` (as in :func:`core_relocations`), ``extern`` (a row of ``externs``), ``helper``
+    (``enum bpf_func_id``) and ``load`` (a row of ``context_loads``). ``reached`` is true unless no verifier since v5.10 gets there, as long as the
     program is loaded with ``CAP_PERFMON``; ``refused`` says that it is reached and the program is refused
     for it: a relocation that is poisoned, a call of a weak function that is not there. Whether the kernel
     has a helper is not asked.

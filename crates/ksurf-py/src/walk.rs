@@ -56,6 +56,13 @@ fn helper(thing: Thing) -> Option<i32> {
     }
 }
 
+fn load(thing: Thing) -> Option<i32> {
+    match thing {
+        Thing::Load(number) => Some(number as i32),
+        _ => None,
+    }
+}
+
 fn sites_table(
     objects: &[&[u8]],
     vmlinux: &[u8],
@@ -110,6 +117,7 @@ fn sites_columns(rows: &[(i32, Site)]) -> std::result::Result<Table, ArrowError>
             optional("relocation", things(relocation)),
             optional("extern", things(external)),
             optional("helper", things(helper)),
+            optional("load", things(load)),
             required("reached", flags(&|site| site.reached)),
             required("refused", flags(&|site| site.refused)),
             optional("guard_function", guard(|site| site.guards.first().map(|guard| guard.branch.program))),

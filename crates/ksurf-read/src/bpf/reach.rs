@@ -55,6 +55,8 @@ pub enum Thing {
     Extern(u32),
     /// A helper (`enum bpf_func_id`).
     Helper(i32),
+    /// The number of a load from the context.
+    Load(u32),
 }
 
 /// An instruction of the object: the number of the function that holds it, and its own there.
@@ -87,7 +89,7 @@ pub struct Site {
     pub guards: Vec<Guard>,
 }
 
-/// All uses of relocations, externs and helpers, program by program. `data` is the object's file.
+/// All uses of relocations, externs, helpers and the context, program by program. `data` is the object's file.
 pub fn reach(data: &[u8], object: &Object, relocated: &[Relocated<'_>], facts: &Facts) -> Result<Vec<Site>> {
     let elf = Elf::parse(data)?;
     let btf = elf.find(".BTF").and_then(|at| Btf::parse(elf.bytes(&elf.sections[at]), None).ok());
@@ -112,6 +114,7 @@ struct Made<'a> {
     calls: FxHashMap<Place, Call>,
     references: FxHashMap<Place, Reference>,
     helpers: FxHashMap<Place, i32>,
+    loads: FxHashMap<Place, u32>,
     /// Functions that are verified by themselves.
     global: FxHashSet<u32>,
     /// Values of `.kconfig`, and those of which externs.
@@ -153,6 +156,10 @@ impl<'a> Made<'a> {
                 .helper_calls
                 .iter()
                 .map(|h| (place(h.program, h.instruction), h.helper))
+                .collect(),
+            loads: (0..)
+                .zip(&object.context_loads)
+                .map(|(number, load)| (place(load.function, load.instruction), number))
                 .collect(),
             global,
             areas: Vec::new(),
@@ -227,7 +234,10 @@ impl<'a> Made<'a> {
         }
         match self.references.get(place) {
             Some(Reference { target: Target::Extern(number), .. }) => Some(Thing::Extern(*number)),
-            _ => self.helpers.get(place).map(|&helper| Thing::Helper(helper)),
+            _ => match self.helpers.get(place) {
+                Some(&helper) => Some(Thing::Helper(helper)),
+                None => self.loads.get(place).map(|&load| Thing::Load(load)),
+            },
         }
     }
 
