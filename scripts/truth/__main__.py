@@ -23,7 +23,7 @@ from ksurf.errors import KsurfError, NotOnMirrorError
 from ksurf.paths import default_dataset
 from machine import Answer, boot
 from modules import Module, in_order, is_module, read_module
-from programs import PACKAGES, Loader, TriedProgram, objects, tried
+from programs import HERE, PACKAGES, Loader, TriedProgram, objects, tried
 from syscalls import as_text, tables, wanted_sources
 from tsv import tab_separated
 
@@ -148,9 +148,12 @@ def programs_command(selectors: tuple[str, ...], again: bool, timeout: float, fo
         if target.exists() and not again:
             click.echo(f"{kernel.id}: its programs were tried already (--again tries them anew)")
             continue
+        if kernel.arch != HERE:
+            click.echo(f"{kernel.id}: its programs are not tried: the loader is built for {HERE} here")
+            continue
         packages = [_package(archive, name, kernel.arch, suite) for name, suite in PACKAGES]
         found = {name: data for package in packages for name, data in _objects(archive, package).items()}
-        loader = Loader(kernel.arch)
+        loader = Loader()
         files = {"bin/load": loader.content, **{f"objects/{name}": data for name, data in found.items()}}
         answer = _boot(archive, _Image(archive, offer), timeout, files)
         rows = tried(answer.files["programs"].decode())

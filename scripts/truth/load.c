@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_BYTES = 1 << 20, SHOWN_LINES = 4, ENTRIES = 1024, STACK_BYTES = 127 * 8 };
+enum { LOG_BYTES = 1 << 20, SHOWN_LINES = 3, ENTRIES = 1024, STACK_BYTES = 127 * 8 };
 
 static char log_text[LOG_BYTES];
 static size_t log_size;
@@ -38,11 +38,12 @@ static void print_result(int error)
 		printf("\t%d", error); // the kernel's own numbers, above those of programs
 }
 
-// What stands at the end of each refusal, and tells nothing of it.
+// What stands at the end of each refusal tells nothing that the result does not.
 static bool is_telling(const char *line)
 {
-	return *line && !strstr(line, "failed to load object") && !strstr(line, "-- END PROG LOAD LOG --") &&
-	       strncmp(line, "processed ", strlen("processed "));
+	return *line && !strstr(line, "failed to load object") && !strstr(line, "': failed to load: ") &&
+	       !strstr(line, "': failed to prepare load attributes: ") &&
+	       !strstr(line, "-- END PROG LOAD LOG --") && strncmp(line, "processed ", strlen("processed "));
 }
 
 static void print_log(void)

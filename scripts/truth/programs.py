@@ -10,16 +10,18 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ksurf._core import ReadError, bpf_objects_in
+from ksurf._core import bpf_objects
 from ksurf.errors import InputError, KsurfError
 
-__all__ = ["PACKAGES", "Loader", "TriedProgram", "objects", "tried"]
+__all__ = ["HERE", "PACKAGES", "Loader", "TriedProgram", "objects", "tried"]
 
 PACKAGES = (("libbpf-tools", "bookworm"), ("systemd", "stable"))
 """Whose programs are tried, and the suites: those that tests know by version; bookworm's systemd has none."""
 
 _ELF = b"\x7fELF"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+HERE = _MACHINES.get(platform.machine())
+"""This machine's architecture, as Debian calls it; the loader is built for it."""
 _LIBRARIES = (("-lbpf", "-lelf", "-lz"), ("-lbpf", "-lelf", "-lz", "-lzstd"))  # libelf has zstd since 0.189
 
 
@@ -38,12 +40,10 @@ class TriedProgram(NamedTuple):
 
 
 class Loader:
-    """The loader, built for this machine's architecture."""
+    """The loader."""
 
-    def __init__(self, arch: str) -> None:
+    def __init__(self) -> None:
         """Build it with this machine's compiler and libbpf."""
-        if _MACHINES.get(platform.machine()) != arch:
-            raise InputError(f"{arch}: the loader is built by this machine's compiler for this machine only")
         with tempfile.TemporaryDirectory(prefix="ksurf-truth-") as folder:
             program = Path(folder, "load")
             _build(program)
@@ -71,16 +71,17 @@ def _build(program: Path) -> None:
 def objects(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
     """Return the eBPF objects in a package's executables, named as ksurf names them in a table."""
     found = {}
-    for path, content in files:
-        if not content.startswith(_ELF):
-            continue
-        try:
-            inside = bpf_objects_in(content)
-        except ReadError as error:
-            raise KsurfError(f"{path}: {error}") from error
-        for number, one in enumerate(inside, start=1):
-            name = PurePosixPath(path).name
-            found[name if len(inside) == 1 else f"{name}:{number}"] = one.data
+    with tempfile.NamedTemporaryFile(prefix="ksurf-truth-") as file:
+        for path, content in files:
+            if content.startswith(_ELF):
+                file.seek(0)
+                file.truncate()
+                file.write(content)
+                file.flush()
+                inside = bpf_objects(file.name)
+                for number, one in enumerate(inside, start=1):
+                    name = PurePosixPath(path).name
+                    found[name if len(inside) == 1 else f"{name}:{number}"] = one.data
     return found
 
 
