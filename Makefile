@@ -103,6 +103,7 @@ truth: $(STAMPS)/dev $(STAMPS)/core ## Record what real kernels say of themselve
 	@$(BIN)/python scripts/truth boot $(TRUTH)
 	@$(BIN)/python scripts/truth syscalls $(TRUTH)
 	@$(BIN)/python scripts/truth bpf $(TRUTH)
+	@$(BIN)/python scripts/truth programs $(TRUTH)
 
 clean: ## Remove what was built; the environment and the demo's kernels stay
 	rm -rf target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis $(STAMPS)/core

@@ -82,6 +82,7 @@ def names(found: Found) -> list[str]:
         (elf(62, 2, more=bytes(99) + elf()), ConsumerKind.BPF_OBJECT),
         (elf(62, 3, more=elf(183) + bytes(7) + elf(big=True)), ConsumerKind.BPF_OBJECT),
         (elf(62, 1, more=b"\0.gnu.linkonce.this_module\0"), ConsumerKind.MODULE),
+        (elf(62, 1, more=b"\0.rela.gnu.linkonce.this_module\0"), ConsumerKind.MODULE),
         (elf(62, 2, more=b"\0.gnu.linkonce.this_module\0"), None),
         (elf(62, 2), None),
         (elf(62, 2, more=b"\x7fELF"), None),

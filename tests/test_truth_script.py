@@ -15,6 +15,7 @@ from initramfs import initramfs
 from ksurf.errors import InputError, KsurfError
 from machine import boot
 from modules import Module, in_order
+from programs import tried
 from syscalls import Line, as_text, tables
 from truth import Function, read_syscalls, read_truth
 
@@ -86,10 +87,11 @@ def unpack(archive: bytes) -> dict[str, tuple[int, bytes]]:
 
 def test_the_first_file_system_has_what_the_script_needs() -> None:
     kvm = Module("kvm", b"module", (), (), (), True)
-    entries = unpack(initramfs(b"busybox!!", [module("irqbypass"), kvm]))
+    entries = unpack(initramfs(b"busybox!!", [module("irqbypass"), kvm], {"objects/biotop": b"object"}))
     assert entries["bin/busybox"] == (0o100755, b"busybox!!")
     assert entries["modules/order"][1] == b"irqbypass\nkvm\n"
     assert entries["modules/kvm.ko"][1] == b"module"
+    assert entries["objects/biotop"][1] == b"object"
     assert entries["dev/console"][0] == 0o020600
     assert entries["init"][1].startswith(b"#!/bin/busybox sh\n")
     folders = {name for name, (mode, _) in entries.items() if mode & 0o040000}
@@ -253,3 +255,16 @@ __SC_3264(__NR3264_mmap, sys_mmap2, \\
     table = read_syscalls(path)
     assert (table.base_version, table.arch) == ("6.1", "arm64")
     assert table.compat[0] == (7, None, None, "sys_ni_syscall", None)
+
+
+def test_what_the_loader_says_is_sorted() -> None:
+    said = "b\tq\tperf_event\tok\tnone\t\na\tp\tkprobe/x\t-EINVAL\t\tR1 invalid\n"
+    assert [(one.object, one.load, one.attach) for one in tried(said)] == [
+        ("a", "-EINVAL", ""),
+        ("b", "ok", "none"),
+    ]
+
+
+def test_a_line_that_the_loader_did_not_finish() -> None:
+    with pytest.raises(KsurfError, match="not a line of the loader"):
+        tried("a\tp\tkprobe/x\tok\n")

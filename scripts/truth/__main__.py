@@ -5,6 +5,7 @@
 
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from ksurf.cli import print_error, run
 from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import KsurfError, NotOnMirrorError
 from ksurf.paths import default_dataset
-from machine import boot
-from modules import in_order, is_module, read_module
+from machine import Answer, boot
+from modules import Module, in_order, is_module, read_module
+from programs import HERE, PACKAGES, Loader, TriedProgram, objects, tried
 from syscalls import as_text, tables, wanted_sources
 from tsv import tab_separated
 
@@ -33,6 +35,9 @@ KERNELS = (
     "debian:6.12-cloud-arm64",
 )
 """The kernels that are booted when none is named."""
+
+PROGRAM_KERNELS = ("debian:6.12-cloud-amd64",)
+"""The kernels that programs are loaded into when none is named."""
 
 DATA = Path(__file__).parents[2] / "tests" / "data" / "truth"
 
@@ -124,6 +129,46 @@ def bpf_command(selectors: tuple[str, ...], dataset: Path, folder: Path) -> None
             click.echo(f"{target.name}: {len(rows)} lines, from {source}")
 
 
+@group.command("programs")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option("--again", is_flag=True, help="Boot also kernels whose list is there already.")
+@click.option("--timeout", default=1800.0, show_default=True, help="How many seconds a kernel may take.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=DATA, help="Where lists are written."
+)
+def programs_command(selectors: tuple[str, ...], again: bool, timeout: float, folder: Path) -> None:
+    """Boot the newest kernel that each SELECTOR matches, and load and attach Debian's eBPF programs there.
+
+    Without a selector, the usual kernel is booted.
+    """
+    archive = Archive(TerminalReporter())
+    for offer in [archive.newest(selector) for selector in selectors or PROGRAM_KERNELS]:
+        kernel = offer.kernel
+        target = folder / f"programs-{kernel.base_version}-{kernel.arch}.tsv"
+        if target.exists() and not again:
+            click.echo(f"{kernel.id}: its programs were tried already (--again tries them anew)")
+            continue
+        if kernel.arch != HERE:
+            click.echo(f"{kernel.id}: its programs are not tried: the loader is built for {HERE} here")
+            continue
+        packages = [_package(archive, name, kernel.arch, suite) for name, suite in PACKAGES]
+        found = {name: data for package in packages for name, data in _objects(archive, package).items()}
+        loader = Loader()
+        files = {"bin/load": loader.content, **{f"objects/{name}": data for name, data in found.items()}}
+        answer = _boot(archive, _Image(archive, offer), timeout, files)
+        rows = tried(answer.files["programs"].decode())
+        named = ", ".join(f"{package.name} {package.version}" for package in packages)
+        date = datetime.now(UTC).date().isoformat()
+        folder.mkdir(parents=True, exist_ok=True)
+        source = f"{kernel.id}: {named}; libbpf {loader.libbpf}; {date}"
+        target.write_text(tab_separated(source, TriedProgram._fields, rows))
+        click.echo(f"{target.name}: {len(rows)} programs of {len(found)} objects; {answer.seconds:.0f} s")
+
+
+def _objects(archive: Archive, package: Package) -> dict[str, bytes]:
+    return objects(unpacked(archive.fetch(package)))
+
+
 def _source_package(archive: Archive, offer: Offer) -> Package:
     kernel = offer.kernel
     name = f"linux-source-{kernel.base_version}"
@@ -135,29 +180,50 @@ def _source_package(archive: Archive, offer: Offer) -> Package:
 
 def _record(archive: Archive, offer: Offer, target: Path, timeout: float) -> None:
     kernel = offer.kernel
-    packages = _image_packages(archive, offer)
-    files = [file for package in packages for file in unpacked(archive.fetch(package))]
-    vmlinuz = [content for path, content in files if Path(path).name.startswith("vmlinuz")]
-    if len(vmlinuz) != 1:
-        raise KsurfError(f"{kernel.id}: its packages hold {len(vmlinuz)} boot images, not one")
-    modules = in_order(read_module(path, content) for path, content in files if is_module(path))
-    click.echo(f"{kernel.id}: booting, with {len(modules)} modules to load")
-    initrd = initramfs(_busybox(archive, kernel.arch), modules)
-    answer = boot(kernel.arch, vmlinuz[0], initrd, timeout=timeout, say=_say)
+    image = _Image(archive, offer)
+    answer = _boot(archive, image, timeout)
     about = {
         "kernel": kernel.id,
         "release": kernel.release,
         "arch": kernel.arch,
-        "packages": {package.name: package.version for package in packages},
+        "packages": {package.name: package.version for package in image.packages},
         "qemu": answer.qemu,
         "boot_seconds": round(answer.seconds, 1),
         "date": datetime.now(UTC).date().isoformat(),
     }
-    if f"Linux version {kernel.release} " not in answer.files["version"].decode():
-        raise KsurfError(f"{kernel.id}: another kernel was booted: {answer.files['version'].decode()}")
     write_capture(target, answer.files, about)
     told = ", ".join(f"{number} {name}" for name, number in counts(answer.files).items())
     click.echo(f"{kernel.id}: {told}; {answer.seconds:.0f} s; written to {target}")
+
+
+class _Image:
+    """What the packages of a kernel hold for its boot."""
+
+    def __init__(self, archive: Archive, offer: Offer) -> None:
+        self.kernel = offer.kernel
+        self.packages = _image_packages(archive, offer)
+        files = [file for package in self.packages for file in unpacked(archive.fetch(package))]
+        vmlinuz = [content for path, content in files if Path(path).name.startswith("vmlinuz")]
+        if len(vmlinuz) != 1:
+            raise KsurfError(f"{self.kernel.id}: its packages hold {len(vmlinuz)} boot images, not one")
+        self.vmlinuz = vmlinuz[0]
+        self.modules: list[Module] = in_order(
+            read_module(path, content) for path, content in files if is_module(path)
+        )
+        self.config = {path: content for path, content in files if path.startswith("boot/config-")}
+        """Where libbpf looks for the configuration, which externs of programs ask for."""
+
+
+def _boot(
+    archive: Archive, image: _Image, timeout: float, files: Mapping[str, bytes] | None = None
+) -> Answer:
+    kernel = image.kernel
+    click.echo(f"{kernel.id}: booting, with {len(image.modules)} modules to load")
+    initrd = initramfs(_busybox(archive, kernel.arch), image.modules, {**image.config, **(files or {})})
+    answer = boot(kernel.arch, image.vmlinuz, initrd, timeout=timeout, say=_say)
+    if f"Linux version {kernel.release} " not in answer.files["version"].decode():
+        raise KsurfError(f"{kernel.id}: another kernel was booted: {answer.files['version'].decode()}")
+    return answer
 
 
 def _say(line: str) -> None:
@@ -181,10 +247,15 @@ def _image_packages(archive: Archive, offer: Offer) -> list[Package]:
     return found
 
 
-def _busybox(archive: Archive, arch: str) -> bytes:
-    package = archive.find("busybox-static", arch, ["stable"])
+def _package(archive: Archive, name: str, arch: str, suite: str) -> Package:
+    package = archive.find(name, arch, [suite])
     if package is None:
-        raise NotOnMirrorError(f"the archive has no busybox-static for {arch}")
+        raise NotOnMirrorError(f"the archive has no {name} for {arch} in {suite}")
+    return package
+
+
+def _busybox(archive: Archive, arch: str) -> bytes:
+    package = _package(archive, "busybox-static", arch, "stable")
     for path, content in unpacked(archive.fetch(package)):
         if path.endswith("bin/busybox"):
             return content

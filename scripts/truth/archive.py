@@ -1,4 +1,5 @@
-"""Packages of Debian's archive beside a kernel's debug package: its image, its modules, its source, busybox.
+"""Packages of Debian's archive beside a kernel's debug package: its image, its modules, its source, busybox,
+and what has eBPF programs.
 
 The suites, the mirrors and the checks are ksurf's own; only the lists are read for other packages here.
 """
@@ -29,7 +30,9 @@ from ksurf.selector import Selector, select
 
 __all__ = ["Archive", "Package", "source_files", "unpacked"]
 
-_WANTED = re.compile(r"Package: (busybox-static|linux-(?:image|binary|modules|source)-\d\S*)\n")
+_WANTED = re.compile(
+    r"Package: (busybox-static|libbpf-tools|systemd|linux-(?:image|binary|modules|source)-\d\S*)\n"
+)
 _FIELD = re.compile(r"(?m)^(Version|Filename|Size|SHA256): (\S+)$")
 
 

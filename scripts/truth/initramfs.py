@@ -1,4 +1,4 @@
-"""The first file system of the kernel: busybox, the script that records, and modules.
+"""The first file system of the kernel: busybox, the script that records, modules, and what is to be loaded.
 
 Source: Documentation/driver-api/early-userspace/buffer-format.rst (``newc`` archives).
 """
@@ -11,17 +11,18 @@ from modules import Module
 
 __all__ = ["initramfs"]
 
-_FOLDERS = ("bin", "dev", "modules", "out", "proc", "sys")
+_FOLDERS = ("bin", "boot", "dev", "modules", "objects", "out", "proc", "sys")
 
 
-def initramfs(busybox: bytes, modules: Sequence[Module]) -> bytes:
-    """Return the archive; modules are loaded in their order."""
+def initramfs(busybox: bytes, modules: Sequence[Module], others: Mapping[str, bytes] | None = None) -> bytes:
+    """Return the archive; modules are loaded in their order. ``others`` are more files, by path."""
     order = "".join(f"{module.name}\n" for module in modules)
     files: Mapping[str, bytes] = {
         "init": (Path(__file__).parent / "init").read_bytes(),
         "bin/busybox": busybox,
         "modules/order": order.encode(),
         **{f"modules/{module.name}.ko": module.content for module in modules},
+        **(others or {}),
     }
     parts = [_entry(name, stat.S_IFDIR | 0o755) for name in _FOLDERS]
     # The console must be there before the script can mount devtmpfs: char device 5:1.

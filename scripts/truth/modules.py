@@ -31,6 +31,7 @@ _ALWAYS = (
     "nf_tables",
     "nf_conntrack",
     "kvm_amd",
+    "md_mod",
     "overlay",
 )
 """The disk's driver first; the others are modules that people attach to, although no section tells."""

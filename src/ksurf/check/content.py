@@ -66,8 +66,9 @@ def _kind_of_elf(data: Content) -> ConsumerKind | None:
     if len(data) < _ELF_HEADER_BYTES:
         return None
     is_object = int.from_bytes(data[16:18], "big" if data[5] == 2 else "little") == _ET_REL
-    # include/linux/module.h, scripts/module.lds.S: only a module has this section.
-    if is_object and data.find(b"\0.gnu.linkonce.this_module\0") >= 0:
+    # include/linux/module.h, scripts/module.lds.S: only a module has this section. Its name may be the end of
+    # that of its relocations.
+    if is_object and data.find(b".gnu.linkonce.this_module\0") >= 0:
         return ConsumerKind.MODULE
     at = data.find(_ELF, 1)
     while at >= 0:

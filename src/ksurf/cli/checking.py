@@ -104,8 +104,12 @@ def checked(
     policy: Path | None,
     fail_on: str | None,
     dataset: Path,
+    suggest: bool = True,
 ) -> Page:
-    """Read some programs and judge them on the kernels that the options, or else the policy, name."""
+    """Read some programs and judge them on the kernels that the options, or else the policy, name.
+
+    Without ``suggest`` it is quicker, and less is said of what to do.
+    """
     from ksurf.check.judge import judge
     from ksurf.check.policy import apply, load
     from ksurf.check.verdict import Outcome
@@ -127,7 +131,7 @@ def checked(
     reporter = reporter_for(paths)
     found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
     with reporter.task("Asking the kernels"):
-        report = judge(found.consumers, kernels, compared, store)
+        report = judge(found.consumers, kernels, compared, store, suggest=suggest)
     return Page(
         report=report,
         groups=groups,

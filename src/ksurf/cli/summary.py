@@ -42,7 +42,13 @@ def command(
 
     with could_not_check():
         page = checked(
-            paths, selectors=selectors, baseline=baseline, policy=policy, fail_on=None, dataset=dataset
+            paths,
+            selectors=selectors,
+            baseline=baseline,
+            policy=policy,
+            fail_on=None,
+            dataset=dataset,
+            suggest=False,
         )
         from ksurf.report.check_summary import summary_json, summary_markdown, summary_text
 

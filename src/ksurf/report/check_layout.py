@@ -168,9 +168,14 @@ def _reason(
             replace(suggestion, text=noted(suggestion.text, columns))
             for suggestion, columns in suggestions.items()
         ),
-        uses=tuple(dict.fromkeys(use for _, finding in group for use in finding.uses)),
+        uses=tuple(use for use in dict.fromkeys(u for _, f in group for u in f.uses) if _tells(use)),
         acceptance=page.applied.of(first),
     )
+
+
+def _tells(use: Use) -> bool:
+    """Whether it says anything of where it is."""
+    return replace(use, relocation=None) != Use()
 
 
 def _badness(outcome: Outcome) -> int:
@@ -192,7 +197,10 @@ def source(use: Use, consumer: Consumer) -> str | None:
 
 
 def place(use: Use, consumer: Consumer, *, short: bool = False) -> str:
-    """Where in the consumer something is used, in one line; ``short`` where that has been named in full."""
+    """Where in the consumer something is used, in one line; ``short`` where that has been named in full.
+
+    Empty where nothing tells it.
+    """
     file = source(use, consumer)
     # The folder that an object was built in says nothing elsewhere, and fills the line.
     if short and file is not None and (file in (consumer.path, consumer.member) or file.startswith("/")):
@@ -203,7 +211,7 @@ def place(use: Use, consumer: Consumer, *, short: bool = False) -> str:
     inside = [f"in {use.program}"] if use.program is not None else []
     if use.instruction is not None:
         inside.append(f"instruction {use.instruction}")
-    return plain(" ".join(part for part in (where, ", ".join(inside)) if part)) or "no place is told"
+    return plain(" ".join(part for part in (where, ", ".join(inside)) if part))
 
 
 def plain(text: str) -> str:

@@ -61,7 +61,8 @@ def _consumer(consumer: Consumer, width: int) -> Iterator[str]:
 
 
 def _about(dependency: Dependency, consumer: Consumer) -> str:
-    places = list(dict.fromkeys(_place(use, consumer) for use in dependency.uses))
+    told = dict.fromkeys(_place(use, consumer) for use in dependency.uses)
+    places = [place for place in told if place]
     more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
     parts = [", ".join(places[:_PLACES]) + more]
     guards = list(dict.fromkeys(use.guard.text for use in dependency.uses if use.guard is not None))
@@ -74,8 +75,8 @@ def _about(dependency: Dependency, consumer: Consumer) -> str:
 
 
 def _place(use: Use, consumer: Consumer) -> str:
-    """A line of a file, or, where that is not told, a program."""
+    """A line of a file, or, where that is not told, a program; empty if neither is."""
     if use.line is None:
-        return use.program or "not told where"
+        return use.program or ""
     file = source(use, consumer)
     return f"line {use.line}" if file in (None, STDIN) else f"{PurePosixPath(file or '').name}:{use.line}"
