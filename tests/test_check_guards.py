@@ -6,9 +6,10 @@ import pytest
 
 from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Guard, Kind, Use
 from ksurf.check.guards import Reach, holds, reach
-from ksurf.check.judge import Place, Relocated, Walked, judge_dependency
+from ksurf.check.judge import judge_dependency
 from ksurf.check.rules import Ruling
 from ksurf.check.verdict import Finding, Outcome
+from ksurf.check.walked import Place, Relocated, Walked
 from ksurf.dataset.rows import ConfigOption
 from ksurf.surface.attach import Mechanism
 from ksurf.surface.config import judge_option

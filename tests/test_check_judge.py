@@ -8,9 +8,10 @@ import pytest
 
 from ksurf.check.dependency import Condition, Consumer, ConsumerKind, Dependency, Guard, Kind, Use
 from ksurf.check.facts import Facts, gather
-from ksurf.check.judge import Relocated, Walked, judge
+from ksurf.check.judge import judge
 from ksurf.check.names import read_list
 from ksurf.check.verdict import Finding, Outcome, Report
+from ksurf.check.walked import Relocated, Walked
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism
@@ -215,9 +216,9 @@ def test_relocations_are_asked_for_by_consumer_and_kernel(store: Store) -> None:
     field = Dependency(Kind.FIELD, "inode::i_atime", uses=(Use(relocation=0),))
     consumer = Consumer(ConsumerKind.BPF_OBJECT, "o", "o", dependencies=(field,))
 
-    def walk(one: Consumer, on: Kernel) -> Walked:
+    def walk(one: Consumer, facts: Facts) -> Walked:
         assert one is consumer
-        return Walked({0: Relocated(on == OLD, reached=False)})
+        return Walked({0: Relocated(facts.kernel == OLD, reached=False)})
 
     assert outcomes(judge([consumer], [OLD, NEW], None, store)) == ["ok", "broken"]
     assert outcomes(judge([consumer], [OLD, NEW], None, store, walk)) == ["ok", "guarded"]

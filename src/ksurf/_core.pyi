@@ -4,7 +4,7 @@ Every function releases the GIL, never calls back into Python, and raises :class
 whose message names the file, the member or offset, and the reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from typing_extensions import Buffer
@@ -176,27 +176,28 @@ def core_walk(
     vmlinux_btf: Buffer,
     module_btfs: Sequence[tuple[str, Buffer]],
     *,
-    kconfig: dict[str, str] | None = None,
+    kconfig: Mapping[str, str | None] | None = None,
     symbols: dict[str, bool] | None = None,
 ) -> ArrowStream:
     """What of eBPF objects the verifier of the kernel with that BTF reaches, program by program.
 
-    A row is one use of a relocation, an extern, a helper or the context in one program: ``object``,
-    ``program``, ``function`` (the program or the function that it calls which holds the instruction) and
-    ``instruction`` (counted there), all int32 and as in :class:`BpfObject`. What is used is one of
-    ``relocation`` (as in :func:`core_relocations`), ``extern`` (a row of ``externs``), ``helper``
-    (``enum bpf_func_id``) and ``load`` (a row of ``context_loads``). ``reached`` is true unless no verifier since v5.10 gets there, as long as the
-    program is loaded with ``CAP_PERFMON``; ``refused`` says that it is reached and the program is refused
-    for it: a relocation that is poisoned, a call of a weak function that is not there. Whether the kernel
-    has a helper is not asked.
+    A row is one use of a relocation, an extern, a helper or the context in one program that is loaded:
+    ``object``, ``program``, ``function`` (the program or the function that it calls which holds the
+    instruction) and ``instruction`` (counted there), all int32 and as in :class:`BpfObject`. What is used is
+    one of ``relocation`` (as in :func:`core_relocations`), ``extern`` (a row of ``externs``), ``helper``
+    (``enum bpf_func_id``) and ``load`` (a row of ``context_loads``). ``reached`` is true unless no verifier
+    since v5.10 gets there, as long as the program is loaded with ``CAP_PERFMON``; ``refused`` says that it is
+    reached and the program is refused for it: a relocation that is poisoned, a call of a weak function that
+    is not there. Whether the kernel has a helper is not asked.
 
     ``guard_function`` and ``guard_instruction`` (int32?) are the nearest branch that keeps it from being
     reached, ``guard_relocations`` and ``guard_externs`` (lists of int32) what decides that branch; of what
     is refused, the last such branch on a way there, and what decides all of that way.
 
     ``kconfig`` has the values of options, without quotes, and of ``LINUX_KERNEL_VERSION`` and its like, as
-    numbers; without it none is known. ``symbols`` says of externs whether the kernel has them; of others
-    nobody knows, and both ways are reached. Source: kernel/bpf/verifier.c, libbpf.
+    numbers; ``None`` of those that are not known. Options that it lacks are absent; without it none is
+    known. ``symbols`` says of externs whether the kernel has them; of others nobody knows, and both ways are
+    reached. Source: kernel/bpf/verifier.c, libbpf.
     """
 
 @final

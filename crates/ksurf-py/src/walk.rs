@@ -138,7 +138,7 @@ pub fn core_walk(
     objects: Vec<Bytes>,
     vmlinux_btf: Bytes,
     module_btfs: Vec<(String, Bytes)>,
-    kconfig: Option<HashMap<String, String>>,
+    kconfig: Option<HashMap<String, Option<String>>>,
     symbols: Option<HashMap<String, bool>>,
 ) -> PyResult<ArrowStream> {
     let facts = Facts {

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ksurf.check import core_relocation
 from ksurf.check.bpf_context import context_dependency
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Guard, Kind, Program, Use, joined
 from ksurf.surface.attach import Mechanism
@@ -16,7 +17,7 @@ from ksurf.surface.attach import Mechanism
 if TYPE_CHECKING:
     from ksurf._core import ArrowStream, BpfObject
 
-__all__ = ["Places", "objects_with_bytes", "read_object", "read_objects"]
+__all__ = ["Places", "read_object", "read_objects"]
 
 Row = Mapping[str, Any]
 """A row of a table of :class:`ksurf._core.BpfObject`."""
@@ -37,11 +38,6 @@ _WEAK = Guard("__weak")
 
 def read_objects(path: str) -> list[Consumer]:
     """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none."""
-    return [consumer for consumer, _ in objects_with_bytes(path)]
-
-
-def objects_with_bytes(path: str) -> list[tuple[Consumer, bytes]]:
-    """The same, each with the bytes of the object, which its relocations are resolved in."""
     from ksurf import _core
 
     name = PurePath(path).name
@@ -50,7 +46,7 @@ def objects_with_bytes(path: str) -> list[tuple[Consumer, bytes]]:
     try:
         found = _core.bpf_objects(path)
     except _core.ReadError as error:
-        return [(Consumer(ConsumerKind.BPF_OBJECT, name, path, incomplete=(str(error),)), b"")]
+        return [Consumer(ConsumerKind.BPF_OBJECT, name, path, incomplete=(str(error),))]
     consumers = []
     for number, one in enumerate(found, start=1):
         member = None
@@ -59,12 +55,14 @@ def objects_with_bytes(path: str) -> list[tuple[Consumer, bytes]]:
             member = f"{section}at offset {one.offset:#x}"
         # Nothing in an object says what its skeleton was called.
         own = name if len(found) == 1 else f"{name}:{number}"
-        consumers.append((read_object(one, own, path, member), one.data))
+        consumers.append(read_object(one, own, path, member))
     return consumers
 
 
 def read_object(found: BpfObject, name: str, path: str, member: str | None = None) -> Consumer:
     """Read one object: ``name`` is what to call it in a table."""
+    from ksurf._core import ReadError
+
     tables = Tables(found.tables)
     places = Places(tables)
     incomplete = [f"{place}: {reason}" for place, reason in found.incomplete]
@@ -76,10 +74,14 @@ def read_object(found: BpfObject, name: str, path: str, member: str | None = Non
     dependencies += _externs(tables, places, incomplete)
     dependencies += _helpers(tables, places, incomplete)
     dependencies += _contexts(tables, places)
+    try:
+        dependencies += core_relocation.dependencies(found.data)
+    except ReadError as error:
+        incomplete.append(str(error))
     programs = tuple(Program(row["name"], row["section"], row["optional"]) for row in places.loaded())
-    return Consumer(
-        ConsumerKind.BPF_OBJECT, name, path, member, programs, joined(dependencies), tuple(incomplete)
-    )
+    needed = joined(dependencies)
+    read = ConsumerKind.BPF_OBJECT, name, path, member, programs, needed, tuple(incomplete)
+    return Consumer(*read, data=found.data)
 
 
 class Tables:

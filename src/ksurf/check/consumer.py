@@ -13,9 +13,9 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -70,8 +70,6 @@ class Found:
     skipped: int = 0
     """Files that are nothing that ksurf checks."""
     unreadable: tuple[Unreadable, ...] = ()
-    objects: Mapping[int, bytes] = field(default_factory=dict)
-    """The bytes of each eBPF object, by the ``id`` of its consumer, which lives as long as this does."""
 
 
 def find(paths: Sequence[str], reporter: Reporter, kernels: Kernels = ()) -> Found:
@@ -142,7 +140,7 @@ class _Search:
                 self._directory(path)
             else:
                 self._file(path, named=True)
-        return Found(tuple(self._consumers), self._skipped, tuple(self._unreadable), self._readers.objects)
+        return Found(tuple(self._consumers), self._skipped, tuple(self._unreadable))
 
     def _refuse(self, place: _Place, reason: object) -> None:
         if isinstance(reason, OSError) and reason.strerror:
@@ -349,19 +347,16 @@ class _Readers:
 
     def __init__(self, kernels: Kernels) -> None:
         self._kernels = kernels
-        self.objects: dict[int, bytes] = {}
 
     def read(
         self, kind: ConsumerKind, data: Content, place: _Place, read_file: _ReadFile | None
     ) -> Sequence[Consumer]:
         """What the reader of that kind of consumer makes of a file."""
         if kind is ConsumerKind.BPF_OBJECT:
-            from ksurf.check.bpf_object import objects_with_bytes
+            from ksurf.check.bpf_object import read_objects
 
             with _on_disk(data, place) as path:
-                read = [(place.given(one, path), held) for one, held in objects_with_bytes(path)]
-            self.objects.update((id(one), held) for one, held in read)
-            return [one for one, _ in read]
+                return [place.given(one, path) for one in read_objects(path)]
         if kind is ConsumerKind.MODULE:
             from ksurf.check.module import read_module
 

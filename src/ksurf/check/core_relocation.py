@@ -18,7 +18,7 @@ from ksurf.check.dependency import Dependency, Guard, Kind, Use, joined
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RelocationOutcome", "RelocationStatus", "dependencies", "outcomes"]
+__all__ = ["RelocationOutcome", "RelocationStatus", "dependencies", "images_with_btf", "outcomes"]
 
 _ROOTS = {
     "struct": Kind.STRUCT,
@@ -89,19 +89,15 @@ def dependencies(data: bytes) -> list[Dependency]:
     return list(joined(found))
 
 
-def outcomes(objects: Sequence[bytes], directory: Path) -> list[list[RelocationOutcome]] | None:
-    """What becomes of the relocations of each object on the kernel whose tables are in ``directory``.
+def outcomes(
+    objects: Sequence[bytes], vmlinux: pa.Buffer, modules: Sequence[tuple[str, pa.Buffer]]
+) -> list[list[RelocationOutcome]]:
+    """What becomes of the relocations of each object on the kernel whose images have this BTF.
 
-    Their order is that of :attr:`~ksurf.check.dependency.Use.relocation`. ``None`` if the kernel's vmlinux
-    ships no BTF; libbpf then looks for one elsewhere.
+    Their order is that of :attr:`~ksurf.check.dependency.Use.relocation`.
     """
     from ksurf import _core
 
-    images = _images(directory)
-    vmlinux = next((data for name, data in images if name == "vmlinux"), None)
-    if vmlinux is None:
-        return None
-    modules = [(name, data) for name, data in images if name != "vmlinux"]
     found: list[list[RelocationOutcome]] = [[] for _ in objects]
     for row in _rows(_core.core_resolve(objects, vmlinux, modules)):
         found[row["object"]].append(
@@ -113,16 +109,22 @@ def outcomes(objects: Sequence[bytes], directory: Path) -> list[list[RelocationO
     return found
 
 
-def _images(directory: Path) -> list[tuple[str, pa.Buffer]]:
-    """The BTF of a kernel's images, by their names."""
+def images_with_btf(directory: Path) -> tuple[pa.Buffer | None, list[tuple[str, pa.Buffer]]]:
+    """The BTF of the vmlinux whose tables are in ``directory``, and of each of its modules by name.
+
+    There is none of vmlinux if it ships none; libbpf then looks for one elsewhere.
+    """
     from ksurf.dataset.lookup.table import Directory
 
     tables = Directory(directory)
     names = tables.images
     rows = tables.table("btf").read(["image", "bytes"])
     values = [value for chunk in rows["bytes"].chunks for value in chunk]
-    numbers = rows["image"].to_pylist()
-    return [(names[image][0], value.as_buffer()) for image, value in zip(numbers, values, strict=True)]
+    found = {
+        names[image][0]: value.as_buffer()
+        for image, value in zip(rows["image"].to_pylist(), values, strict=True)
+    }
+    return found.pop("vmlinux", None), list(found.items())
 
 
 def _rows(stream: object) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ksurf.surface.attach import Mechanism
@@ -163,6 +163,8 @@ class Consumer:
     dependencies: tuple[Dependency, ...] = ()
     incomplete: tuple[str, ...] = ()
     """What could not be read, each with its place and the reason; empty if it was read whole."""
+    data: bytes | None = field(default=None, repr=False, compare=False)
+    """The bytes of an eBPF object, in which its relocations are resolved."""
 
 
 def joined(dependencies: Iterable[Dependency]) -> tuple[Dependency, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
@@ -14,46 +14,13 @@ from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.rules.expected import is_as_expected
 from ksurf.check.suggest import Suggestions
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report
+from ksurf.check.walked import Relocated, Walk, Walked
 from ksurf.kernel import Kernel
 
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
 
-__all__ = ["Place", "Relocated", "Walk", "Walked", "judge", "judge_dependency"]
-
-
-@dataclass(frozen=True, slots=True)
-class Relocated:
-    """What became of a CO-RE relocation on a kernel."""
-
-    resolved: bool
-    reached: bool = True
-    """Whether the program gets to its instruction, with the constants of that kernel."""
-    reason: str | None = None
-    """Why it failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What became of an instruction on a kernel."""
-
-    reached: bool
-    refused: bool = False
-    """It is reached, and the program is refused for it: a weak function that is not there is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """What of an eBPF object is reached on a kernel, and what its relocations found there."""
-
-    relocations: Mapping[int, Relocated] = field(default_factory=dict)
-    """By :attr:`~ksurf.check.dependency.Use.relocation`."""
-    places: Mapping[tuple[str, int], Place] = field(default_factory=dict)
-    """By the program and the instruction of a use. Of places that are not here its guard tells."""
-
-
-Walk = Callable[[Consumer, Kernel], Walked]
-"""Tells what is reached of a consumer on a kernel."""
+__all__ = ["judge", "judge_dependency"]
 
 
 def judge(
@@ -173,7 +140,7 @@ class _Bench:
         for kernel in kernels:
             baseline = self._baseline_of(consumer, dependency, kernel)
             ruling = self._ruling(consumer, dependency, kernel, baseline)
-            walked = Walked() if walk is None else walk(consumer, kernel)
+            walked = Walked() if walk is None else walk(consumer, self._facts[kernel])
             finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
             yield replace(finding, baseline=baseline)
 

@@ -112,6 +112,7 @@ def checked(
     """
     from ksurf.check.judge import judge
     from ksurf.check.policy import apply, load
+    from ksurf.check.reached import Walks
     from ksurf.check.verdict import Outcome
     from ksurf.cli.choose import baseline_of, manifests
     from ksurf.dataset.store import Store
@@ -131,7 +132,9 @@ def checked(
     reporter = reporter_for(paths)
     found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
     with reporter.task("Asking the kernels"):
-        report = judge(found.consumers, kernels, compared, store, suggest=suggest)
+        report = judge(
+            found.consumers, kernels, compared, store, Walks(found.consumers, store), suggest=suggest
+        )
     return Page(
         report=report,
         groups=groups,

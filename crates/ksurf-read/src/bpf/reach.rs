@@ -40,8 +40,8 @@ pub struct Relocated<'a> {
 /// What is known of the externs of objects on one kernel.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// Values of `.kconfig`, as texts; `None` if the configuration is not known.
-    pub kconfig: Option<FxHashMap<String, String>>,
+    /// Values of `.kconfig`, as texts; `None` of what is not known. Options that are not here are absent.
+    pub kconfig: Option<FxHashMap<String, Option<String>>>,
     /// Whether the kernel has a variable or function; of one that is not here nobody knows.
     pub symbols: FxHashMap<String, bool>,
 }
@@ -174,7 +174,8 @@ impl<'a> Made<'a> {
         for (number, one) in (0..).zip(&self.object.externs).filter(|(_, one)| one.sort == Sort::Kconfig) {
             let Some(form) = types.get(&one.name) else { continue };
             let bytes = match kconfig.get(&one.name) {
-                Some(value) => form.bytes(value, self.elf.words.big_endian),
+                Some(Some(value)) => form.bytes(value, self.elf.words.big_endian),
+                Some(None) => None,
                 None if one.weak => Some(vec![0; form.byte_size()]),
                 // the object is not loaded
                 None => None,

@@ -127,7 +127,7 @@ fn sites(data: &[u8], option: Option<&str>, y: Option<bool>, field: Option<bool>
         Relocated { section: b".text", byte_offset: 8, patched: Some(&load), poisoned: field != Some(true) },
     ];
     let facts = Facts {
-        kconfig: option.map(|value| FxHashMap::from_iter([("CONFIG_X".to_owned(), value.to_owned())])),
+        kconfig: option.map(|value| FxHashMap::from_iter([("CONFIG_X".to_owned(), Some(value.to_owned()))])),
         symbols: y.map(|there| ("bpf_y".to_owned(), there)).into_iter().collect(),
     };
     reach(data, &object, &relocated, &facts).unwrap()

@@ -1,0 +1,163 @@
+"""What of eBPF objects is reached on a kernel.
+
+They are relocated against its BTF and walked, as libbpf and the verifier would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ksurf.check.core_relocation import RelocationOutcome, RelocationStatus, images_with_btf, outcomes
+from ksurf.check.dependency import Consumer, Kind
+from ksurf.check.facts import Facts
+from ksurf.check.rules import judge_case
+from ksurf.check.rules.case import Case
+from ksurf.check.verdict import Outcome
+from ksurf.check.walked import Place, Relocated, Walked
+from ksurf.kernel import Kernel, upstream_version
+
+if TYPE_CHECKING:
+    from ksurf.dataset.store import Store
+
+__all__ = ["Walks"]
+
+_COOKIE = "BPF_FUNC_get_attach_cookie"
+_NOWHERE = Walked()
+
+
+class Walks:
+    """Objects walked on kernels: all of them together on each kernel, when the first is asked for."""
+
+    def __init__(self, consumers: Sequence[Consumer], store: Store) -> None:
+        """Take those of the consumers that are eBPF objects."""
+        self._objects = [one for one in consumers if one.data is not None]
+        self._numbers = {id(one): number for number, one in enumerate(self._objects)}
+        self._functions = [_function_names(one) for one in self._objects]
+        self._store = store
+        self._walked: dict[Kernel, list[Walked]] = {}
+
+    def __call__(self, consumer: Consumer, facts: Facts) -> Walked:
+        """What is reached of one of the consumers on the kernel that the facts are of."""
+        number = self._numbers.get(id(consumer))
+        if number is None:
+            return _NOWHERE
+        kernel = facts.kernel
+        if kernel not in self._walked:
+            self._walked[kernel] = self._walk(facts)
+        return self._walked[kernel][number]
+
+    def _walk(self, facts: Facts) -> list[Walked]:
+        directory = self._store.directory(facts.kernel.id)
+        vmlinux, modules = images_with_btf(directory)
+        if vmlinux is None:
+            return [_NOWHERE] * len(self._objects)
+        data = [one.data or b"" for one in self._objects]
+        relocations = outcomes(data, vmlinux, modules)
+        sites = self._sites(data, vmlinux, modules, facts)
+        return [
+            _joined(own, at, names)
+            for own, at, names in zip(relocations, sites, self._functions, strict=True)
+        ]
+
+    def _sites(
+        self, data: Sequence[bytes], vmlinux: Any, modules: Sequence[tuple[str, Any]], facts: Facts
+    ) -> list[list[dict[str, Any]]]:
+        """Of each object the rows of :func:`ksurf._core.core_walk`."""
+        import pyarrow as pa
+
+        from ksurf import _core
+
+        columns = ("object", "function", "instruction", "relocation", "reached", "refused")
+        kconfig, symbols = _options(self._objects, facts), _symbols(self._objects, facts)
+        stream = _core.core_walk(data, vmlinux, modules, kconfig=kconfig, symbols=symbols)
+        table = pa.table(stream).select(columns)
+        sites: list[list[dict[str, Any]]] = [[] for _ in data]
+        for row in table.to_pylist():
+            sites[row["object"]].append(row)
+        return sites
+
+
+def _joined(
+    relocations: Sequence[RelocationOutcome], sites: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> Walked:
+    """One object's outcomes: something is reached if one of the programs that have it reaches it."""
+    reached: dict[int, bool] = {}
+    places: dict[tuple[str, int], Place] = {}
+    for row in sites:
+        number, key = row["relocation"], (names[row["function"]], row["instruction"])
+        if number is not None:
+            reached[number] = reached.get(number, False) or row["reached"]
+        before = places.get(key, Place(reached=False))
+        places[key] = Place(before.reached or row["reached"], before.refused or row["refused"])
+    resolved = {
+        number: Relocated(
+            resolved=one.status is RelocationStatus.RESOLVED,
+            # Where libbpf refuses the object, it matters not where the instruction is.
+            reached=one.status in _REFUSED or reached.get(number, False),
+            reason=one.reason,
+        )
+        for number, one in enumerate(relocations)
+    }
+    return Walked(resolved, places)
+
+
+_REFUSED = {RelocationStatus.AMBIGUOUS, RelocationStatus.REFUSED}
+
+
+def _function_names(consumer: Consumer) -> list[str]:
+    """The names of an object's programs and other functions, by their numbers."""
+    import pyarrow as pa
+
+    from ksurf import _core
+
+    programs = pa.table(_core.bpf_object(consumer.data or b"").tables["programs"])
+    names: list[str] = programs["name"].to_pylist()
+    return names
+
+
+def _symbols(objects: Sequence[Consumer], facts: Facts) -> dict[str, bool]:
+    """Whether the kernel has what objects declare as ``__ksym``, as far as that is known."""
+    found: dict[str, bool] = {}
+    for consumer in objects:
+        for one in consumer.dependencies:
+            if one.kind in {Kind.KFUNC, Kind.KSYM}:
+                ruling = judge_case(Case(one, consumer.kind, facts))
+                known = one.kind is Kind.KFUNC or ruling.outcome is Outcome.BROKEN or not ruling.evidence
+                if known:
+                    found[one.name] = ruling.outcome is not Outcome.BROKEN
+    return found
+
+
+def _options(objects: Sequence[Consumer], facts: Facts) -> dict[str, str | None]:
+    """The values of ``__kconfig`` variables; ``None`` of what is not known of the kernel."""
+    options: dict[str, str | None] = dict(_of_libbpf(facts))
+    for consumer in objects:
+        for one in consumer.dependencies:
+            if one.kind is Kind.CONFIG:
+                status = facts.config.get(one.name)
+                if not facts.has_config:
+                    options[one.name] = None
+                elif status is not None and status.is_present:
+                    options[one.name] = status.variants[0].content.value.strip('"')
+    return options
+
+
+def _of_libbpf(facts: Facts) -> dict[str, str]:
+    """What libbpf finds out by itself about the kernel that runs (``bpf_object__resolve_externs``)."""
+    helpers = facts.enumerators("bpf_func_id") or {}
+    native = facts.syscalls.native
+    return {
+        "LINUX_KERNEL_VERSION": str(_version(facts.kernel)),
+        "LINUX_HAS_BPF_COOKIE": "y" if _COOKIE in helpers else "n",
+        "LINUX_HAS_SYSCALL_WRAPPER": "y" if any(row.entry.startswith("__") for row in native) else "n",
+    }
+
+
+def _version(kernel: Kernel) -> int:
+    """``KERNEL_VERSION(a, b, c)``; libbpf takes a distribution's upstream version, not its release."""
+    upstream = upstream_version(kernel.version or kernel.release) or kernel.base_version
+    parts = [int(part) for part in re.findall(r"\d+", upstream)]
+    major, minor, patch = (*parts, 0, 0, 0)[:3]
+    return (major << 16) + (minor << 8) + min(patch, 255)
