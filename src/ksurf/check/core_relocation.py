@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ksurf.check.dependency import Dependency, Guard, Kind, Use, joined
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["RelocationOutcome", "RelocationStatus", "dependencies", "outcomes"]
 
@@ -113,7 +110,7 @@ def outcomes(objects: Sequence[bytes], directory: Path) -> list[list[RelocationO
     return found
 
 
-def _images(directory: Path) -> list[tuple[str, pa.Buffer]]:
+def _images(directory: Path) -> list[tuple[str, memoryview]]:
     """The BTF of a kernel's images, by their names."""
     from ksurf.dataset.lookup.table import Directory
 
@@ -122,7 +119,9 @@ def _images(directory: Path) -> list[tuple[str, pa.Buffer]]:
     rows = tables.table("btf").read(["image", "bytes"])
     values = [value for chunk in rows["bytes"].chunks for value in chunk]
     numbers = rows["image"].to_pylist()
-    return [(names[image][0], value.as_buffer()) for image, value in zip(numbers, values, strict=True)]
+    # Arrow's bytes are signed ones to Python.
+    data = [memoryview(value.as_buffer()).cast("B") for value in values]
+    return [(names[image][0], one) for image, one in zip(numbers, data, strict=True)]
 
 
 def _rows(stream: object) -> list[dict[str, Any]]:
