@@ -195,6 +195,56 @@ fn btf() -> Vec<u8> {
     [header, types, strings.to_vec()].concat()
 }
 
+/// An eBPF object with a relocation of each kind.
+fn core_object(big_endian: bool) -> Vec<u8> {
+    let order = bpf::Order(big_endian);
+    let mut types = bpf::Types::new(big_endian);
+    let [section, file, text] = ["kprobe/f", "f.c", "x = s->y;"].map(|text| types.string(text));
+    let [a, b, c, value] = ["a", "b", "c", "ON"].map(|text| types.string(text));
+    let int = types.add("unsigned int", 1, 0, 4, &[32]);
+    let pointer = types.pointer(int);
+    let array = types.add("", 3, 0, 0, &[int, int, 4]);
+    let union = types.add("", 5, 2, 16, &[b, array, 0, c, pointer, 0]);
+    let bits = types.add("bits___x", 4, 1 << 31 | 2, 4, &[a, int, 3, b, int, 5 << 24 | 3]);
+    let of = types.add("s", 4, 2, 24, &[a, int, 0, 0, union, 64]);
+    let mode = types.add("mode", 6, 1, 4, &[value, 7]);
+    let mode64 = types.add("mode64", 19, 1, 8, &[value, 7, 1]);
+    let alias = types.add("alias", 8, 0, of, &[]);
+    let access = ["0", "0:0", "0:1:0:2", "0:1:1", "0:1"].map(|text| types.string(text));
+    let [whole, first, element, inner, second] = access;
+    let list = [
+        (0, of, first, 0),
+        (0, of, element, 8),
+        (0, alias, inner, 8),
+        (1, of, element, 4),
+        (2, of, first, 1),
+        (3, bits, second, 0),
+        (4, bits, second, 0),
+        (5, bits, second, 0),
+        (6, of, whole, 0),
+        (7, alias, whole, 0),
+        (8, of, whole, 1),
+        (9, alias, whole, 24),
+        (10, mode, whole, 1),
+        (11, mode, whole, 7),
+        (11, mode64, whole, 7),
+        (12, of, whole, 1),
+        (0, of, first, 4096),
+    ];
+    let mut relocations = vec![16, section, list.len() as u32];
+    let mut code = Vec::new();
+    for (number, &(kind, type_id, access, imm)) in list.iter().enumerate() {
+        relocations.extend([number as u32 * 8, type_id, access, kind]);
+        code.push((if kind == 0 && imm == 0 { 0x61 } else { 0xb7 }, 1, 1, 0, imm));
+    }
+    let lines = [16, section, 1, 0, file, text, 7 << 10 | 3];
+    let mut elf = bpf::Elf::new(big_endian);
+    elf.section("kprobe/f", 1, 6, order.code(&code));
+    elf.section(".BTF", 1, 0, types.finish());
+    elf.section(".BTF.ext", 1, 0, bpf::ext(order, &lines, &relocations));
+    elf.finish()
+}
+
 /// Good inputs for a target.
 fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
     match target {
@@ -214,6 +264,7 @@ fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
         "btf" => vec![btf()],
         "kallsyms" => vec![b"ffffffff81000000 T _stext\n0000000000000000 t vcpu_kick\t[kvm]\n".to_vec()],
         "bpf_object" => vec![bpf::sample(false), bpf::sample(true)],
+        "core" => vec![core_object(false), core_object(true)],
         "ikconfig" => vec![[b"IKCFG_ST", &gz(b"CONFIG_BPF_SYSCALL=y\n")[..], b"IKCFG_ED"].concat()],
         "walk" => vec![(0..=255).cycle().step_by(7).take(400).collect()],
         other => panic!("no seeds for {other}"),
@@ -384,6 +435,11 @@ fn ikconfig_survives_damage() {
 #[test]
 fn walk_survives_damage() {
     run("walk");
+}
+
+#[test]
+fn core_survives_damage() {
+    run("core");
 }
 
 #[test]

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ksurf.check.dependency import Dependency, Guard, Kind, Use, joined
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["RelocationOutcome", "RelocationStatus", "dependencies", "images_with_btf", "outcomes"]
 
@@ -90,7 +87,7 @@ def dependencies(data: bytes) -> list[Dependency]:
 
 
 def outcomes(
-    objects: Sequence[bytes], vmlinux: pa.Buffer, modules: Sequence[tuple[str, pa.Buffer]]
+    objects: Sequence[bytes], vmlinux: memoryview, modules: Sequence[tuple[str, memoryview]]
 ) -> list[list[RelocationOutcome]]:
     """What becomes of the relocations of each object on the kernel whose images have this BTF.
 
@@ -109,7 +106,7 @@ def outcomes(
     return found
 
 
-def images_with_btf(directory: Path) -> tuple[pa.Buffer | None, list[tuple[str, pa.Buffer]]]:
+def images_with_btf(directory: Path) -> tuple[memoryview | None, list[tuple[str, memoryview]]]:
     """The BTF of the vmlinux whose tables are in ``directory``, and of each of its modules by name.
 
     There is none of vmlinux if it ships none; libbpf then looks for one elsewhere.
@@ -121,7 +118,8 @@ def images_with_btf(directory: Path) -> tuple[pa.Buffer | None, list[tuple[str, 
     rows = tables.table("btf").read(["image", "bytes"])
     values = [value for chunk in rows["bytes"].chunks for value in chunk]
     found = {
-        names[image][0]: value.as_buffer()
+        # Arrow's bytes are signed ones to Python.
+        names[image][0]: memoryview(value.as_buffer()).cast("B")
         for image, value in zip(rows["image"].to_pylist(), values, strict=True)
     }
     return found.pop("vmlinux", None), list(found.items())

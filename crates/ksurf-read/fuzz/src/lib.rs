@@ -10,9 +10,11 @@ use std::sync::atomic::AtomicBool;
 use ksurf_read::archive::compress::Decoder;
 use ksurf_read::archive::tar::Tar;
 use ksurf_read::archive::{decompress as decompress_file, Counters, Deb};
+use ksurf_read::bpf::btf_ext::BtfExt;
+use ksurf_read::bpf::core::{relocations, resolve, Status, Target as Kernel};
 use ksurf_read::bpf::embedded;
 use ksurf_read::bpf::object::{Object, Target as Referred};
-use ksurf_read::btf::{Btf, Kind};
+use ksurf_read::btf::{thin, Btf, Kind};
 use ksurf_read::ctype;
 use ksurf_read::dwarf::Sections;
 use ksurf_read::elf::{Buffer, Image, Memory};
@@ -32,7 +34,7 @@ const LIMIT: u64 = 1 << 20;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("deb", deb),
     ("tar", tar),
     ("decompress", decompress),
@@ -44,6 +46,7 @@ pub const TARGETS: [Target; 11] = [
     ("ikconfig", ikconfig),
     ("walk", walk),
     ("bpf_object", bpf_object),
+    ("core", core),
 ];
 
 /// A Debian package: every file is taken.
@@ -369,4 +372,39 @@ fn check_object(object: &Object) {
         assert!((program as usize) < object.programs.len());
     }
     assert!(object.incomplete.len() <= 20);
+}
+
+/// An eBPF object's relocations, resolved against its own types, as vmlinux and as a module.
+pub fn core(data: &[u8]) {
+    let Ok(image) = Image::parse(Buffer::Memory(data.to_vec())) else { return };
+    let Some(own) = image.section(".BTF").map(|section| image.section_bytes(section)) else { return };
+    let Ok(btf) = Btf::parse(own, None) else { return };
+    if let Ok(thinned) = thin(own, Some(&btf)) {
+        assert!(thinned.len() == own.len() && Btf::parse(&thinned, Some(&btf)).is_ok());
+    }
+    let ext = image.section(".BTF.ext").map(|section| BtfExt::parse(image.section_bytes(section), &btf));
+    if let Some(Ok(ext)) = ext {
+        let _ = ext.functions();
+        if let Ok(lines) = ext.lines() {
+            for records in lines.sections() {
+                assert!(records.list.iter().all(|line| lines.at(records.section, line.offset).is_some()));
+            }
+        }
+    }
+    let Ok(list) = relocations(&image, &btf) else { return };
+    for relocation in &list {
+        let _ = relocation.subject(&btf);
+    }
+    let outcomes = resolve(&btf, &list, &Kernel::new(&btf, vec![("module", own)]));
+    assert_eq!(outcomes.len(), list.len());
+    for outcome in outcomes {
+        let poisoned = matches!(outcome.status, Status::Missing | Status::Unsuitable);
+        match outcome.patched {
+            Some(patched) => {
+                assert!(poisoned == patched.poisoned && matches!(patched.bytes.len(), 8 | 16));
+            }
+            None => assert!(!poisoned && outcome.status != Status::Resolved),
+        }
+        assert!(outcome.status == Status::Resolved || outcome.reason.is_some());
+    }
 }
