@@ -36,9 +36,6 @@ KERNELS = (
 )
 """The kernels that are booted when none is named."""
 
-PROGRAM_KERNELS = ("debian:6.12-cloud-amd64",)
-"""The kernels that programs are loaded into when none is named."""
-
 DATA = Path(__file__).parents[2] / "tests" / "data" / "truth"
 
 
@@ -139,10 +136,10 @@ def bpf_command(selectors: tuple[str, ...], dataset: Path, folder: Path) -> None
 def programs_command(selectors: tuple[str, ...], again: bool, timeout: float, folder: Path) -> None:
     """Boot the newest kernel that each SELECTOR matches, and load and attach Debian's eBPF programs there.
 
-    Without a selector, the usual kernel is booted.
+    Without a selector, those of the usual kernels are booted that are of this machine's architecture.
     """
     archive = Archive(TerminalReporter())
-    for offer in [archive.newest(selector) for selector in selectors or PROGRAM_KERNELS]:
+    for offer in [archive.newest(selector) for selector in selectors or KERNELS]:
         kernel = offer.kernel
         target = folder / f"programs-{kernel.base_version}-{kernel.arch}.tsv"
         if target.exists() and not again:
