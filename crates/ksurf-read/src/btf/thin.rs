@@ -1,4 +1,4 @@
-//! A module's BTF without what CO-RE never looks at: most of its bytes.
+//! BTF without what CO-RE never looks at: most of a module's bytes, and a quarter of vmlinux's.
 
 use super::types::{BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_FUNC_PROTO, BTF_KIND_STRUCT, BTF_KIND_UNION};
 use super::{Btf, Header, Kind, Type, TYPE_SIZE};
@@ -13,11 +13,12 @@ enum Need {
     Whole,
 }
 
-/// The section with zeros in place of functions, of types that vmlinux has under the same name, and of what only
-/// these mention. All else is as it was and where it was: ids and offsets stay the same.
+/// The section with zeros in place of functions and of what only these mention. All else is as it was and where it
+/// was: ids and offsets stay the same.
 ///
-/// Relocation looks for a type in modules only if vmlinux has none of its name and kind, and never goes through
-/// pointers. `base` is the BTF of vmlinux.
+/// `base` is the BTF of vmlinux for a module's, of which neither types are kept that vmlinux has under the same
+/// name, nor texts that nothing kept has: relocation looks for a type in modules only if vmlinux has none of its
+/// name and kind, and never goes through pointers. Those of vmlinux are all kept, since modules have them, too.
 pub fn thin(data: &[u8], base: Option<&Btf<'_>>) -> Result<Vec<u8>> {
     let btf = Btf::parse(data, base)?;
     let mut out = data.to_vec();
@@ -27,7 +28,9 @@ pub fn thin(data: &[u8], base: Option<&Btf<'_>>) -> Result<Vec<u8>> {
     let header = Header::parse(data)?;
     let (types, strings) = (header.size + header.types.0, header.size + header.strings.0);
     let needs = btf.needs();
-    out[strings..strings + header.strings.1].fill(0);
+    if base.is_some() {
+        out[strings..strings + header.strings.1].fill(0);
+    }
     for (index, (&start, need)) in btf.offsets.iter().zip(needs).enumerate() {
         let start = start as usize;
         let end = btf.offsets.get(index + 1).map_or(btf.types.len(), |&next| next as usize);
@@ -146,9 +149,11 @@ mod tests {
             let mut e = Encoder::new(big_endian);
             let int = e.int("int", 32, 1);
             let name = e.string("pid");
-            e.add("task_struct", BTF_KIND_STRUCT, 1, 4, &[name, int, 0]);
-            let base = e.finish();
-            let base = Btf::parse(&base, None).unwrap();
+            let pid_struct = e.add("task_struct", BTF_KIND_STRUCT, 1, 4, &[name, int, 0]);
+            let own_function = e.next_id() + 1;
+            e.func("own_func", 0, int, &[("own_argument", int)]);
+            let base_data = e.finish();
+            let base = Btf::parse(&base_data, None).unwrap();
             let mut e = Encoder::on(&base);
             let first = e.next_id();
             e.func("gone", 0, int, &[("also_gone", int)]);
@@ -166,6 +171,14 @@ mod tests {
             let data = e.finish();
             let out = thin(&data, Some(&base)).unwrap();
             assert_eq!(out.len(), data.len());
+            let alone = thin(&base_data, None).unwrap();
+            let text = |data: &[u8], id| format!("{:?}", Btf::parse(data, None).unwrap().get(id).unwrap());
+            assert_eq!(text(&alone, pid_struct), text(&base_data, pid_struct));
+            assert!(
+                text(&alone, own_function).contains("name: []")
+                    && !text(&base_data, own_function).contains("name: []")
+            );
+            assert!(alone.windows(8).any(|word| word == b"own_func"));
             let has = |word: &str| out.windows(word.len()).any(|w| w == word.as_bytes());
             for word in ["argument", "operation", "operations", "inside", "value", "task_struct"] {
                 assert!(has(word), "{word}");

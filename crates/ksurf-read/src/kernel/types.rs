@@ -11,8 +11,7 @@ use crate::surface::from_btf;
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-/// The `.BTF` of images: that of vmlinux as it is, those of modules without what [`thin`] leaves out. One that continues a
-/// BTF of its own is not among them.
+/// The `.BTF` of images, without what [`thin`] leaves out. One that continues a BTF of its own is not among them.
 #[derive(Debug, Default)]
 pub struct RawBtf {
     pub image: Vec<i32>,
@@ -211,7 +210,11 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
     for (number, source) in sources.into_iter().enumerate() {
         if let TypeSource::Btf(bytes) = source {
             let taken = bytes.is_empty() && is_vmlinux[number];
-            let bytes = if taken { base_bytes.take().unwrap_or_default() } else { bytes };
+            let bytes = match base_bytes.take_if(|_| taken) {
+                // what cannot be read stays as it is
+                Some(own) => thin(&own, None).unwrap_or(own),
+                None => bytes,
+            };
             kernel.btf.image.push(number as i32);
             kernel.btf.bytes.push(bytes);
         }

@@ -17,8 +17,8 @@ BTF = Table(
         Column(
             "bytes",
             "binary",
-            "The content of its section `.BTF`; that of a module continues that of vmlinux, and is "
-            "blank where CO-RE never looks.",
+            "The content of its section `.BTF`, blank where CO-RE never looks; that of a module continues "
+            "that of vmlinux.",
             "`.BTF`",
             level=9,
         ),
