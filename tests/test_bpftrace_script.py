@@ -478,10 +478,38 @@ def test_probes_that_may_be_missing() -> None:
     found = read("config = { max_map_keys = 10; missing_probes = warn; }\nkprobe:f { curtask.pid }")
     assert found.programs == (Program("kprobe:f", "kprobe:f", optional=True),)
     hook, field = found.dependencies
-    assert hook.uses[0].guard == Guard("config = { missing_probes = warn }")
+    guard = hook.uses[0].guard
+    assert guard is not None and guard.text == "config = { missing_probes = warn }"
+    assert guard.catch is not None and "a single attach point" in guard.catch
     assert field.uses[0].guard is None
     assert read("config = { missing_probes = error }\nkprobe:f { }").programs[0].optional is False
     assert read('config = { BPFTRACE_MISSING_PROBES = "ignore" }\nkprobe:f { }').programs[0].optional is True
+
+
+def test_an_attach_point_of_several_needs_one_of_the_others() -> None:
+    first, second, field = read("kprobe:f, kprobe:f, kr:m:g { @ = arg0 }").dependencies
+    hooks = [Condition(Kind.FUNCTION, "f", True, Mechanism.KPROBE)]
+    hooks.append(Condition(Kind.FUNCTION, "m:g", True, Mechanism.KRETPROBE))
+    for one, other in ((first, hooks[1]), (second, hooks[0])):
+        guard = one.uses[0].guard
+        assert guard is not None and guard.instead == (other,) and guard.conditions == ()
+        assert guard.text == "the other attach points of kprobe:f,kprobe:f,kr:m:g"
+        assert guard.catch is not None and "0.24" in guard.catch
+    assert field.uses[0].guard is None
+    (alone,) = read("kprobe:f, kprobe:f { }").dependencies
+    assert alone.uses[0].guard is None
+
+
+def test_an_attach_point_that_is_nothing_of_the_kernel_is_always_there() -> None:
+    (hook,) = read("kprobe:f, interval:s:1 { }").dependencies
+    guard = hook.uses[0].guard
+    assert guard is not None and guard.instead == ()
+
+
+def test_a_setting_lets_any_attach_point_be_missing() -> None:
+    for one in read('config = { missing_probes = "ignore" } kprobe:f, kprobe:g { }').dependencies:
+        guard = one.uses[0].guard
+        assert guard is not None and (guard.instead, guard.catch) == ((), None)
 
 
 def test_what_is_decided_when_it_is_compiled_guards() -> None:

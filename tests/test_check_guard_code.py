@@ -38,7 +38,7 @@ BPF, BPFTRACE, BCC = ConsumerKind.BPF_OBJECT, ConsumerKind.BPFTRACE, ConsumerKin
         (BPF, Kind.FUNCTION, "f", Mechanism.FENTRY, 'SEC("?fentry/f")'),
         (BPF, Kind.TRACEPOINT, "s:e", Mechanism.TRACEPOINT, 'SEC("?tp/s/e")'),
         (BPF, Kind.LSM, "h", Mechanism.LSM, 'SEC("?lsm/h")'),
-        (BPFTRACE, Kind.FUNCTION, "f", Mechanism.KPROBE, "config = { missing_probes = warn }"),
+        (BPFTRACE, Kind.FUNCTION, "f", Mechanism.KPROBE, 'config = { missing_probes = "warn" }'),
         (BCC, Kind.TRACEPOINT, "s:e", Mechanism.TRACEPOINT, 'if BPF.tracepoint_exists("s", "e"):'),
         (BCC, Kind.FUNCTION, "f", Mechanism.FEXIT, 'if BPF.support_kfunc() and BPF.ksymname(b"f") != -1:'),
     ],

@@ -100,6 +100,30 @@ def test_who_copes_with_absence_does_not_cope_with_another_thing() -> None:
     assert found(CHANGED, guarded_by(HAS_NOT)).outcome is Outcome.GUARDED
 
 
+# Something else in place of it
+
+
+def in_place(*others: Condition, conditions: tuple[Condition, ...] = ()) -> Use:
+    return Use(line=4, guard=Guard("another", conditions, others, "it must choose"))
+
+
+def test_who_has_something_else_in_place_copes_where_that_is() -> None:
+    gone = Condition(Kind.FUNCTION, "gone", True)
+    finding = found(BROKEN, in_place(gone, HAS))
+    assert finding.outcome is Outcome.GUARDED
+    assert finding.consequence == "guarded by another: no f; it must choose"
+    assert [one.code for one in finding.suggestions] == ['SEC("?kprobe/f")']
+    assert found(BROKEN, in_place(gone)).outcome is Outcome.BROKEN
+    assert found(CHANGED, in_place(HAS)).outcome is Outcome.CHANGED
+
+
+def test_what_is_not_reached_needs_nothing_in_its_place() -> None:
+    gone = Condition(Kind.FUNCTION, "gone", True)
+    assert found(BROKEN, in_place(gone, conditions=(HAS_NOT,))).outcome is Outcome.GUARDED
+    assert found(BROKEN, in_place(gone, conditions=(HAS,))).outcome is Outcome.BROKEN
+    assert found(BROKEN, in_place(HAS, conditions=(HAS,))).outcome is Outcome.GUARDED
+
+
 # Relocations, which the object's own walk has judged
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ksurf.check import core_relocation
+from ksurf.check.alternatives import with_alternatives
 from ksurf.check.bpf_context import context_dependency
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Guard, Kind, Program, Use, joined
 from ksurf.surface.attach import Mechanism
@@ -79,7 +80,7 @@ def read_object(found: BpfObject, name: str, path: str, member: str | None = Non
     except ReadError as error:
         incomplete.append(str(error))
     programs = tuple(Program(row["name"], row["section"], row["optional"]) for row in places.loaded())
-    needed = joined(dependencies)
+    needed = with_alternatives(joined(dependencies))
     read = ConsumerKind.BPF_OBJECT, name, path, member, programs, needed, tuple(incomplete)
     return Consumer(*read, data=found.data)
 

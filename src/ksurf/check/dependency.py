@@ -87,6 +87,16 @@ class Guard:
     conditions: tuple[Condition, ...] = ()
     """All must hold for the place to be reached. Empty where that cannot be told from the kernel: the
     consumer then copes by itself (a weak symbol, an optional program, a ``try``)."""
+    instead: tuple[Condition, ...] = ()
+    """The consumer copes only where one of these holds, with that in place of the thing: another attach point
+    of the same probe, another program for the same function. Empty where it needs nothing in its place."""
+    catch: str | None = None
+    """What coping takes, or costs, in words; ``None`` if nothing."""
+
+    @property
+    def asked(self) -> tuple[Condition, ...]:
+        """All that a kernel has to be asked."""
+        return self.conditions + self.instead
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,11 +107,14 @@ def _bpftrace(dependency: Dependency, successor: tuple[str, str] | None) -> Sugg
     match dependency.kind:
         case Kind.FUNCTION | Kind.TRACEPOINT | Kind.SYSCALL if dependency.mechanism is not None:
             probe, language = hook_text(ConsumerKind.BPFTRACE, dependency.mechanism, dependency.name)
-            code = "config = { missing_probes = warn }"
+            code = 'config = { missing_probes = "warn" }'
             if successor is not None:
                 other, _ = hook_text(ConsumerKind.BPFTRACE, dependency.mechanism, successor[0])
                 code += f"\n\n{probe},\n{other}\n{{ ... }}"
-            text = "leave out the probes that the kernel has not (bpftrace 0.22 and later)"
+            text = (
+                "leave out the attach points that the kernel has not "
+                "(bpftrace 0.24 and later; of probes with several, 0.21 and later)"
+            )
             return Suggestion(text, code, language)
         case Kind.FIELD | Kind.STRUCT | Kind.UNION | Kind.TRACEPOINT_FIELD | Kind.ENUMERATOR:
             return Suggestion(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Kind, Use
+from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Guard, Kind, Use
 from ksurf.check.facts import Facts
 from ksurf.check.rules import Case, judge_case
 from ksurf.check.verdict import Outcome
@@ -26,12 +26,20 @@ def reach(use: Use, facts: Facts, consumer: ConsumerKind) -> Reach:
     if use.guard is None:
         return Reach.REACHED
     if not use.guard.conditions:
-        return Reach.COPES
+        return _instead(use.guard, facts, consumer)
     answers = [(holds(one, facts, consumer), one.holds) for one in use.guard.conditions]
     if any(answer is not None and answer is not wanted for answer, wanted in answers):
         return Reach.UNREACHED
     # A condition whose answer is not known may go either way, and the consumer asks before it goes there.
-    return Reach.COPES if any(answer is None for answer, _ in answers) else Reach.REACHED
+    if any(answer is None for answer, _ in answers):
+        return Reach.COPES
+    return _instead(use.guard, facts, consumer) if use.guard.instead else Reach.REACHED
+
+
+def _instead(guard: Guard, facts: Facts, consumer: ConsumerKind) -> Reach:
+    """Whether there is something in place of the thing, if the consumer needs that to cope."""
+    copes = not guard.instead or any(holds(one, facts, consumer) is one.holds for one in guard.instead)
+    return Reach.COPES if copes else Reach.REACHED
 
 
 def holds(condition: Condition, facts: Facts, consumer: ConsumerKind) -> bool | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts, gather
-from ksurf.check.guard_code import version_guard
+from ksurf.check.guard_code import guard, version_guard
 from ksurf.check.guards import Reach, reach
+from ksurf.check.related import is_placeholder, linked, set_at_run_time
 from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.rules.expected import is_as_expected
 from ksurf.check.suggest import Suggestions
@@ -48,7 +49,7 @@ def judge(
         for dependency in dependencies
         for use in dependency.uses
         if use.guard is not None
-        for condition in use.guard.conditions
+        for condition in use.guard.asked
     }
     facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
     bench = _Bench(facts, baseline)
@@ -56,10 +57,12 @@ def judge(
         ConsumerReport(
             consumer,
             baseline,
-            tuple(
-                finding
-                for dependency in consumer.dependencies
-                for finding in bench.findings(consumer, dependency, kernels, walk)
+            linked(
+                [
+                    finding
+                    for dependency in consumer.dependencies
+                    for finding in bench.findings(consumer, dependency, kernels, walk)
+                ]
             ),
         )
         for consumer in consumers
@@ -71,7 +74,7 @@ def judge(
         (one.consumer.kind, finding)
         for one in reports
         for finding in one.findings
-        if finding.outcome is Outcome.BROKEN
+        if finding.outcome is Outcome.BROKEN and finding.follows is None
     )
     return Report(
         kernels,
@@ -80,6 +83,8 @@ def judge(
                 one,
                 findings=tuple(
                     _by_version(one.consumer.kind, suggestions.added(one.consumer.kind, found), one.findings)
+                    if found.follows is None
+                    else found
                     for found in one.findings
                 ),
             )
@@ -142,7 +147,14 @@ class _Bench:
             ruling = self._ruling(consumer, dependency, kernel, baseline)
             walked = Walked() if walk is None else walk(consumer, self._facts[kernel])
             finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
+            if finding.outcome is Outcome.BROKEN and self._is_set_at_run_time(consumer, dependency):
+                finding = set_at_run_time(finding)
             yield replace(finding, baseline=baseline)
+
+    def _is_set_at_run_time(self, consumer: Consumer, dependency: Dependency) -> bool:
+        if consumer.kind is not ConsumerKind.BPF_OBJECT or dependency.kind is not Kind.FUNCTION:
+            return False
+        return is_placeholder(dependency.name, self._facts.values())
 
     def _ruling(
         self, consumer: Consumer, dependency: Dependency, kernel: Kernel, baseline: Kernel | None
@@ -205,7 +217,12 @@ def judge_dependency(
     reached = tuple(use for use in dependency.uses if reaches[use] not in fine)
     if reached:
         return _finding(ruling, dependency, facts, reached)
-    return _guarded(ruling, dependency, facts, dependency.uses)
+    found = _guarded(ruling, dependency, facts, dependency.uses)
+    # What has a catch is better written as it is meant.
+    if any(use.guard is not None and use.guard.instead and use.guard.catch for use in dependency.uses):
+        code = guard(consumer, dependency)
+        return found if code is None else replace(found, suggestions=(code,))
+    return found
 
 
 def _reach(use: Use, facts: Facts, consumer: ConsumerKind, walked: Walked) -> Reach:
@@ -244,10 +261,12 @@ def _relocated(
 
 
 def _guarded(ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use]) -> Finding:
-    guards = list(dict.fromkeys(use.guard.text for use in uses if use.guard is not None))
-    told = f"guarded by {guards[0]}" if guards else "its place is not reached on this kernel"
+    guards = list(dict.fromkeys(use.guard for use in uses if use.guard is not None))
+    told = f"guarded by {guards[0].text}" if guards else "its place is not reached on this kernel"
     without = ruling.consequence.rpartition(": ")[2]
     consequence = f"{told}: {without}" if without else told
+    if guards and guards[0].catch is not None:
+        consequence += f"; {guards[0].catch}"
     return Finding(facts.kernel, dependency, Outcome.GUARDED, consequence, ruling.evidence, (), tuple(uses))
 
 

@@ -63,6 +63,8 @@ class Finding:
     """The uses that it concerns: those without a guard if it is bad, those behind one if it is guarded."""
     baseline: Kernel | None = None
     """The kernel that it was compared with; ``None`` if with none."""
+    follows: Dependency | None = None
+    """Another dependency of the consumer whose finding on this kernel makes this one: it is said there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,16 @@ from ksurf.check.bpftrace.preamble import Preamble
 from ksurf.check.bpftrace.script import Part, PartKind, Script, cut
 from ksurf.check.bpftrace.value import Value
 from ksurf.check.bpftrace.walk import Code, Full, Macro, TypeOf, Walk
-from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Guard, Kind, Program, joined
+from ksurf.check.dependency import (
+    Condition,
+    Consumer,
+    ConsumerKind,
+    Dependency,
+    Guard,
+    Kind,
+    Program,
+    joined,
+)
 from ksurf.surface.attach import Mechanism
 
 __all__ = ["POINTS_LIMIT", "SIZE_LIMIT", "read"]
@@ -23,6 +32,12 @@ SIZE_LIMIT = 1 << 18
 POINTS_LIMIT = 1024
 """Attach points of one probe; bpftrace attaches no more than that by default (``max_probes``)."""
 _REASONS_LIMIT = 50
+_OTHERS_LIMIT = 64
+"""Attach points that are asked for in place of one. No script names so many one by one."""
+# Source: bpftrace's docs/migration_guide.md, "Probe Attachment Failure Exits the Program", and what
+# docs/language.md of 0.21 to 0.23 says of the setting missing_probes.
+_SEVERAL = 'bpftrace up to 0.23 warns and goes on, and since 0.24 stops, unless missing_probes is "warn"'
+_SINGLE = "bpftrace leaves it out since 0.24, and up to 0.23 stops where a single attach point is missing"
 _HOOKS = {
     Provider.KPROBE: (Kind.FUNCTION, Mechanism.KPROBE),
     Provider.KRETPROBE: (Kind.FUNCTION, Mechanism.KRETPROBE),
@@ -195,12 +210,38 @@ def _go(parsed: _Parsed, walk: Walk) -> None:
 
 
 def _hooks(parsed: _Parsed, walk: Walk, probe: _Probe) -> None:
-    guard = None if parsed.missing is None else Guard(parsed.missing)
-    for point in probe.points:
-        if point.name is not None and point.provider in _HOOKS:
-            kind, mechanism = _HOOKS[point.provider]
-            name = f"{point.module}:{point.name}" if kind is Kind.FUNCTION and point.module else point.name
-            walk.need(kind, name, point.position, mechanism=mechanism, program=probe.text, guard=guard)
+    named = [(point, _condition(point)) for point in probe.points]
+    hooks = list(dict.fromkeys(hook for _, hook in named))
+    for point, hook in named:
+        if hook is None:
+            continue
+        guard = None
+        if parsed.missing is not None:
+            guard = Guard(parsed.missing, catch=_SINGLE if len(hooks) == 1 else None)
+        elif len(hooks) > 1:
+            # What is not of the kernel can be attached on each: nothing has to be asked then.
+            others = (
+                [] if None in hooks else [other for other in hooks if other is not None and other != hook]
+            )
+            instead = tuple(others[:_OTHERS_LIMIT])
+            guard = Guard(f"the other attach points of {probe.text}", instead=instead, catch=_SEVERAL)
+        walk.need(
+            hook.kind,
+            hook.name,
+            point.position,
+            mechanism=hook.mechanism,
+            program=probe.text,
+            guard=guard,
+        )
+
+
+def _condition(point: AttachPoint) -> Condition | None:
+    """That the kernel has what a probe is attached to; ``None`` where that is nothing of the kernel."""
+    if point.name is None or point.provider not in _HOOKS:
+        return None
+    kind, mechanism = _HOOKS[point.provider]
+    name = f"{point.module}:{point.name}" if kind is Kind.FUNCTION and point.module else point.name
+    return Condition(kind, name, True, mechanism)
 
 
 def _without_implied(dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:

@@ -1,0 +1,127 @@
+"""Findings of one consumer seen together: those that only follow from others, and targets set at run time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ksurf.check.dependency import Kind
+from ksurf.check.facts import Facts
+from ksurf.check.hook import base_name, is_pattern
+from ksurf.check.verdict import Finding, Outcome
+
+__all__ = ["is_placeholder", "linked", "set_at_run_time"]
+
+_HOOKS = {Kind.PARAMETER, Kind.TRACEPOINT_FIELD}
+"""What is only read where something is attached."""
+_OWNERS = {
+    Kind.PARAMETER: (Kind.FUNCTION,),
+    Kind.TRACEPOINT_FIELD: (Kind.TRACEPOINT,),
+    Kind.FIELD: (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF),
+    Kind.ENUMERATOR: (Kind.ENUM,),
+    Kind.STRUCT_OPS: (Kind.STRUCT_OPS,),
+}
+"""What it is a part of."""
+_BAD = {Outcome.BROKEN, Outcome.GUARDED}
+_META = {"dummy", "foo", "bar", "baz", "placeholder"}
+"""Words that programmers put where a name has to stand and none is meant."""
+_GENERAL = {
+    *("entry", "enter", "exit", "return", "ret", "handle", "handler", "function", "func", "target", "test"),
+    *(
+        "probe",
+        "kprobe",
+        "kretprobe",
+        "fentry",
+        "fexit",
+        "trace",
+        "prog",
+        "program",
+        "hook",
+        "none",
+        "unused",
+    ),
+}
+"""Words that say what a program does, not what the kernel does."""
+
+
+def linked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The same; each that only follows from another of the same kernel names that.
+
+    What a program is called with follows what the program is attached to: where that cannot be attached,
+    or is left out, nothing is read. A part follows the whole that is not there.
+    """
+    wanted = {
+        whole: None
+        for one in findings
+        if one.outcome is not Outcome.OK
+        for _, whole in _wholes(one.dependency.kind, one.dependency.name)
+    }
+    if not wanted:
+        return tuple(findings)
+    held: dict[tuple[Kind, str], list[Finding]] = {}
+    for one in findings:
+        if one.dependency.name in wanted and not is_pattern(one.dependency.name):
+            held.setdefault((one.dependency.kind, one.dependency.name), []).append(one)
+    return tuple(one if one.outcome is Outcome.OK else _linked(one, held) for one in findings)
+
+
+def _linked(one: Finding, held: dict[tuple[Kind, str], list[Finding]]) -> Finding:
+    for kind, whole in _wholes(one.dependency.kind, one.dependency.name):
+        others = [other for other in held.get((kind, whole), ()) if other.kernel == one.kernel]
+        if one.dependency.kind in _HOOKS:
+            same = [o for o in others if o.dependency.mechanism is one.dependency.mechanism] or others
+            if same and all(other.outcome in _BAD for other in same):
+                return _following_hook(one, max(same, key=lambda other: other.outcome))
+        elif one.outcome in _BAD:
+            for other in others:
+                if other.outcome is one.outcome:
+                    return replace(one, suggestions=(), follows=other.dependency)
+    return one
+
+
+def _following_hook(one: Finding, hook: Finding) -> Finding:
+    found = replace(one, suggestions=(), follows=hook.dependency)
+    if hook.outcome < one.outcome:
+        return replace(found, outcome=hook.outcome, consequence=hook.consequence, evidence=hook.evidence)
+    return found
+
+
+def _wholes(kind: Kind, name: str) -> Iterator[tuple[Kind, str]]:
+    """What a thing is a part of, the smallest first: ``s::a.b`` of ``s::a``, and of ``s``."""
+    owner, colons, path = name.rpartition("::")
+    if not colons:
+        return
+    while kind is Kind.FIELD and "." in path:
+        path = path.rpartition(".")[0]
+        yield kind, f"{owner}::{path}"
+    for other in _OWNERS.get(kind, ()):
+        yield other, owner
+
+
+def set_at_run_time(finding: Finding) -> Finding:
+    """A finding of a placeholder's absence: what the loader has to do."""
+    name = finding.dependency.name
+    return replace(
+        finding,
+        outcome=Outcome.GUARDED,
+        consequence=f"{name} seems to stand for what the loader names at run time "
+        "(bpf_program__set_attach_target, bpf_program__attach_kprobe): it must, or turn the program off "
+        "(bpf_program__set_autoload)",
+        evidence=(f"none of the kernels that were looked at has a function {name}",),
+        suggestions=(),
+    )
+
+
+def is_placeholder(name: str, kernels: Iterable[Facts]) -> bool:
+    """Whether a function stands for others that the loader names at run time.
+
+    The sign of it is a name of none but general words, or with a word that means nothing, that none of the
+    kernels has a function for. That a kernel has no such function is none: most names that no kernel at hand
+    has are of older kernels, or of modules from elsewhere.
+    """
+    words = [word for word in re.split(r"[_\d]+", base_name(name)) if word]
+    if not words or not (any(w in _META for w in words) or all(w in _GENERAL for w in words)):
+        return False
+    statuses = (facts.functions.get(base_name(name)) for facts in kernels)
+    return not any(status is not None and status.is_present for status in statuses)
