@@ -221,7 +221,7 @@ def test_relocations_are_asked_for_by_consumer_and_kernel(store: Store) -> None:
         return Walked({0: Relocated(facts.kernel == OLD, reached=False)})
 
     assert outcomes(judge([consumer], [OLD, NEW], None, store)) == ["ok", "broken"]
-    assert outcomes(judge([consumer], [OLD, NEW], None, store, walk)) == ["ok", "guarded"]
+    assert outcomes(judge([consumer], [OLD, NEW], None, store, lambda _: walk)) == ["ok", "guarded"]
 
 
 # Suggestions

@@ -11,7 +11,14 @@ import pytest
 
 import libbpf_word
 from ksurf import _core
-from ksurf.check.core_relocation import RelocationOutcome, RelocationStatus, _rows, images_with_btf, outcomes
+from ksurf.check.core_relocation import (
+    KernelTypes,
+    RelocationOutcome,
+    RelocationStatus,
+    _rows,
+    outcomes,
+    roots_of,
+)
 from libbpf_word import Words
 from material import Material
 from real_kernels import RealKernels
@@ -39,9 +46,10 @@ def test_every_relocation_is_what_libbpf_says(
     if libbpf is None:
         pytest.skip("libbpf is not installed")
     tables = real_kernels.pull(selector).tables
-    vmlinux, modules = images_with_btf(tables)
-    assert vmlinux is not None
-    told = outcomes(objects, vmlinux, modules)
+    types = KernelTypes(tables)
+    assert types.vmlinux is not None
+    modules = types.modules_with({root for data in objects for root in roots_of(data)})
+    told = outcomes(objects, types.vmlinux, modules)
     program = libbpf_word.compiled(tmp_path)
     said = libbpf_word.words(program, libbpf, tmp_path, btf_of(tables), objects)
     compared: Counter[str] = Counter()

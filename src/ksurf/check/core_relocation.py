@@ -7,7 +7,7 @@ does not find makes an instruction that must not be reached, and what is ambiguo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from ksurf.check.dependency import Dependency, Guard, Kind, Use, joined
 
-__all__ = ["RelocationOutcome", "RelocationStatus", "dependencies", "images_with_btf", "outcomes"]
+__all__ = ["KernelTypes", "RelocationOutcome", "RelocationStatus", "dependencies", "outcomes", "roots_of"]
 
 _ROOTS = {
     "struct": Kind.STRUCT,
@@ -106,23 +106,47 @@ def outcomes(
     return found
 
 
-def images_with_btf(directory: Path) -> tuple[memoryview | None, list[tuple[str, memoryview]]]:
-    """The BTF of the vmlinux whose tables are in ``directory``, and of each of its modules by name.
+class KernelTypes:
+    """The BTF of a kernel whose tables are in a directory."""
 
-    There is none of vmlinux if it ships none; libbpf then looks for one elsewhere.
-    """
-    from ksurf.dataset.lookup.table import Directory
+    def __init__(self, directory: Path) -> None:
+        """Read that of vmlinux."""
+        from ksurf.dataset.lookup.table import Directory
 
-    tables = Directory(directory)
-    names = tables.images
-    rows = tables.table("btf").read(["image", "bytes"])
-    values = [value for chunk in rows["bytes"].chunks for value in chunk]
-    found = {
-        # Arrow's bytes are signed ones to Python.
-        names[image][0]: memoryview(value.as_buffer()).cast("B")
-        for image, value in zip(rows["image"].to_pylist(), values, strict=True)
-    }
-    return found.pop("vmlinux", None), list(found.items())
+        self._tables = Directory(directory)
+        # vmlinux is a row group of its own; a kernel without BTF has none.
+        first = self._read([0]) if self._tables.table("btf").groups else {}
+        self.vmlinux: memoryview | None = first.get("vmlinux")
+        """``None`` if it ships none; libbpf then looks for one elsewhere."""
+
+    def modules_with(self, names: Collection[str]) -> list[tuple[str, memoryview]]:
+        """The BTF of the modules that have a type of one of these names, where vmlinux has none."""
+        _, rows = self._tables.table("types").where("name", names, ["name", "image", "evidence"])
+        images: dict[str, set[str]] = {}
+        for row in rows.to_pylist():
+            if row["evidence"] == "btf":
+                images.setdefault(row["name"], set()).add(self._tables.images[row["image"]][0])
+        wanted = {image for own in images.values() if "vmlinux" not in own for image in own}
+        if not wanted:
+            return []
+        groups = range(1, len(self._tables.table("btf").groups))
+        return [(image, btf) for image, btf in self._read(groups).items() if image in wanted]
+
+    def _read(self, groups: Sequence[int]) -> dict[str, memoryview]:
+        rows = self._tables.table("btf").read(["image", "bytes"], groups)
+        values = [value for chunk in rows["bytes"].chunks for value in chunk]
+        return {
+            # Arrow's bytes are signed ones to Python.
+            self._tables.images[image][0]: memoryview(value.as_buffer()).cast("B")
+            for image, value in zip(rows["image"].to_pylist(), values, strict=True)
+        }
+
+
+def roots_of(data: bytes) -> set[str]:
+    """The names of the types that an object's relocations begin with."""
+    from ksurf import _core
+
+    return {row["root"] for row in _rows(_core.core_relocations(data)) if row["root"] is not None}
 
 
 def _rows(stream: object) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.rules.expected import is_as_expected
 from ksurf.check.suggest import Suggestions
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report
-from ksurf.check.walked import Relocated, Walk, Walked
+from ksurf.check.walked import Relocated, Walk, Walked, Walks
 from ksurf.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def judge(
     kernels: Sequence[Kernel],
     baseline: Kernel | None,
     store: Store,
-    walk: Walk | None = None,
+    walks: Walks | None = None,
     *,
     suggest: bool = True,
 ) -> Report:
@@ -52,6 +52,7 @@ def judge(
         for condition in use.guard.asked
     }
     facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
+    walk = None if walks is None else walks([facts[kernel] for kernel in kernels])
     bench = _Bench(facts, baseline)
     reports = [
         ConsumerReport(

@@ -9,13 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ksurf.check.core_relocation import RelocationOutcome, RelocationStatus, images_with_btf, outcomes
+from ksurf.check.core_relocation import KernelTypes, RelocationOutcome, RelocationStatus, outcomes, roots_of
 from ksurf.check.dependency import Consumer, Kind
 from ksurf.check.facts import Facts
 from ksurf.check.rules import judge_case
 from ksurf.check.rules.case import Case
 from ksurf.check.verdict import Outcome
-from ksurf.check.walked import Place, Relocated, Walked
+from ksurf.check.walked import Place, Relocated, Walk, Walked
+from ksurf.dataset.lookup.table import in_parallel
 from ksurf.kernel import Kernel, upstream_version
 
 if TYPE_CHECKING:
@@ -24,38 +25,39 @@ if TYPE_CHECKING:
 __all__ = ["Walks"]
 
 _COOKIE = "BPF_FUNC_get_attach_cookie"
-_NOWHERE = Walked()
 
 
 class Walks:
-    """Objects walked on kernels: all of them together on each kernel, when the first is asked for."""
+    """eBPF objects walked on kernels."""
 
     def __init__(self, consumers: Sequence[Consumer], store: Store) -> None:
         """Take those of the consumers that are eBPF objects."""
         self._objects = [one for one in consumers if one.data is not None]
         self._numbers = {id(one): number for number, one in enumerate(self._objects)}
         self._functions = [_function_names(one) for one in self._objects]
+        self._roots = {root for one in self._objects for root in roots_of(one.data or b"")}
         self._store = store
-        self._walked: dict[Kernel, list[Walked]] = {}
 
-    def __call__(self, consumer: Consumer, facts: Facts) -> Walked:
-        """What is reached of one of the consumers on the kernel that the facts are of."""
-        number = self._numbers.get(id(consumer))
-        if number is None:
-            return _NOWHERE
-        kernel = facts.kernel
-        if kernel not in self._walked:
-            self._walked[kernel] = self._walk(facts)
-        return self._walked[kernel][number]
+    def __call__(self, facts: Sequence[Facts]) -> Walk:
+        """Walk all of them on the kernels that the facts are of."""
+        found = in_parallel(self._walk, facts) if self._objects else []
+        by_kernel = {one.kernel: walked for one, walked in zip(facts, found, strict=False)}
+
+        def walk(consumer: Consumer, one: Facts) -> Walked:
+            number = self._numbers.get(id(consumer))
+            return Walked() if number is None else by_kernel[one.kernel][number]
+
+        return walk
 
     def _walk(self, facts: Facts) -> list[Walked]:
-        directory = self._store.directory(facts.kernel.id)
-        vmlinux, modules = images_with_btf(directory)
-        if vmlinux is None:
-            return [_NOWHERE] * len(self._objects)
+        """What is reached of each object on one kernel."""
+        types = KernelTypes(self._store.directory(facts.kernel.id))
+        if types.vmlinux is None:
+            return [Walked()] * len(self._objects)
+        modules = types.modules_with(self._roots)
         data = [one.data or b"" for one in self._objects]
-        relocations = outcomes(data, vmlinux, modules)
-        sites = self._sites(data, vmlinux, modules, facts)
+        relocations = outcomes(data, types.vmlinux, modules)
+        sites = self._sites(data, types.vmlinux, modules, facts)
         return [
             _joined(own, at, names)
             for own, at, names in zip(relocations, sites, self._functions, strict=True)

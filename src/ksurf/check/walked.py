@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ksurf.check.dependency import Consumer
 from ksurf.check.facts import Facts
 
-__all__ = ["Place", "Relocated", "Walk", "Walked"]
+__all__ = ["Place", "Relocated", "Walk", "Walked", "Walks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,6 @@ class Walked:
 
 Walk = Callable[[Consumer, Facts], Walked]
 """Tells what is reached of a consumer on the kernel that the facts are of."""
+
+Walks = Callable[[Sequence[Facts]], Walk]
+"""Walks what there is on the kernels that the facts are of."""
