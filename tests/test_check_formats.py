@@ -14,18 +14,29 @@ from xml.etree import ElementTree
 import click
 import pytest
 
-from ksurf.check.dependency import Dependency
-from ksurf.check.policy import Policy
+from ksurf.check.dependency import Dependency, Kind
+from ksurf.check.policy import Policy, apply
 from ksurf.check.verdict import Outcome, Report
 from ksurf.report.check_json import check_json, deps_json
 from ksurf.report.check_junit import check_junit
 from ksurf.report.check_layout import Page
 from ksurf.report.check_markdown import check_markdown
 from ksurf.report.check_sarif import check_sarif
-from ksurf.report.check_summary import summary_json, summary_markdown, summary_text
+from ksurf.report.check_summary import causes, summary_json, summary_markdown, summary_text
 from ksurf.report.check_terminal import SIGNS, check_text
 from ksurf.report.deps_terminal import deps_text
-from made_check import BIOTOP, FINE, HOOK, KERNELS, MIDDLE, ODD_LIST, findings, page
+from made_check import (
+    BIOTOP,
+    FINE,
+    HOOK,
+    KERNELS,
+    MIDDLE,
+    ODD_LIST,
+    POLICY,
+    TODAY,
+    findings,
+    page,
+)
 
 SNAPSHOTS = Path(__file__).parent / "data" / "check"
 
@@ -253,3 +264,44 @@ def test_no_format_is_broken_by_what_stands_in_a_name() -> None:
         assert "\x1b" not in plain and "\x07" not in plain and "\x00" not in plain
     rows = [line for line in check_markdown(made).splitlines() if line.startswith("| `kprobe a")]
     assert len(rows) == 1
+
+
+def with_what_follows(made: Page) -> Page:
+    """The page, with a parameter whose findings follow from those of its function."""
+    parameter = Dependency(Kind.PARAMETER, "blk_account_io_start::0", HOOK.mechanism, (HOOK.uses[0],))
+    first, *others = made.report.consumers
+    of_hook = [finding for finding in first.findings if finding.dependency is HOOK]
+    follows = [
+        replace(one, dependency=parameter, follows=None if one.outcome is Outcome.OK else HOOK)
+        for one in of_hook
+    ]
+    consumers = (replace(first, findings=(*first.findings, *follows)), *others)
+    report = Report(made.report.kernels, consumers)
+    return replace(made, report=report, applied=apply(POLICY, report, TODAY))
+
+
+def test_what_follows_is_counted_and_not_said_again() -> None:
+    made = with_what_follows(page())
+    name = "blk_account_io_start::0"
+    text = click.unstyle(check_text(made, width=100))
+    assert name not in text and "1 more follows from these, 1 more dependency ok on all" in text
+    markdown = check_markdown(made)
+    assert name not in markdown and "1 more follows from these, 1 more ok on all kernels." in markdown
+    assert name not in check_sarif(made) and name not in check_junit(made)
+    assert causes(made) == causes(page())
+    for told in (check_text, check_markdown, check_sarif, check_junit):
+        assert name in told(made, everything=True)
+
+
+def test_json_tells_what_a_finding_follows_from() -> None:
+    (biotop, *_) = json.loads(check_json(with_what_follows(page())))["consumers"]
+    hook, parameter = biotop["dependencies"][0], biotop["dependencies"][-1]
+    assert parameter["name"] == "blk_account_io_start::0"
+    named = {"kind": "function", "name": "blk_account_io_start", "mechanism": "kprobe"}
+    assert [one["follows"] for one in hook["findings"]] == [None] * 5
+    assert [one["follows"] for one in parameter["findings"]] == [None, named, None, named, named]
+    # It is accepted with what it follows from.
+    assert [one["accepted"] is None for one in parameter["findings"]] == [
+        one["accepted"] is None for one in hook["findings"]
+    ]
+    assert not all(one["accepted"] is None for one in hook["findings"])

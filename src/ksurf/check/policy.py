@@ -54,10 +54,13 @@ class Acceptance:
         )
 
     def covers(self, finding: Finding) -> bool:
-        """Tell if it accepts such a finding, of a consumer and on a kernel that it concerns."""
-        dependency = finding.dependency
-        return finding.outcome <= self.outcome and _matches(
-            f"{dependency.kind.value}:{dependency.name}", self.dependency
+        """Tell if it accepts such a finding, of a consumer and on a kernel that it concerns.
+
+        What only follows from something else is accepted with that.
+        """
+        named = (finding.dependency, finding.follows)
+        return finding.outcome <= self.outcome and any(
+            _matches(f"{one.kind.value}:{one.name}", self.dependency) for one in named if one is not None
         )
 
     def has_expired(self, today: date) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ksurf.check.consumer import Unreadable
-from ksurf.check.dependency import Consumer, Dependency, Guard, Program, Use
+from ksurf.check.dependency import Condition, Consumer, Dependency, Guard, Program, Use
 from ksurf.check.policy import Acceptance
 from ksurf.check.verdict import ConsumerReport, Finding, Suggestion, worst
 from ksurf.report.check_layout import Page
@@ -86,9 +86,7 @@ def _program(program: Program) -> dict[str, Any]:
 
 def _dependency(dependency: Dependency) -> dict[str, Any]:
     return {
-        "kind": dependency.kind.value,
-        "name": dependency.name,
-        "mechanism": dependency.mechanism.value if dependency.mechanism else None,
+        **_named(dependency),
         "crc": dependency.crc,
         "expected": dependency.expected,
     }
@@ -109,15 +107,17 @@ def _use(use: Use) -> dict[str, Any]:
 def _guard(guard: Guard) -> dict[str, Any]:
     return {
         "text": guard.text,
-        "conditions": [
-            {
-                "kind": condition.kind.value,
-                "name": condition.name,
-                "mechanism": condition.mechanism.value if condition.mechanism else None,
-                "holds": condition.holds,
-            }
-            for condition in guard.conditions
-        ],
+        "conditions": [{**_named(one), "holds": one.holds} for one in guard.conditions],
+        "instead": [{**_named(one), "holds": one.holds} for one in guard.instead],
+        "catch": guard.catch,
+    }
+
+
+def _named(one: Dependency | Condition) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "name": one.name,
+        "mechanism": one.mechanism.value if one.mechanism else None,
     }
 
 
@@ -158,6 +158,7 @@ def _finding(finding: Finding, uses: list[int], acceptance: Acceptance | None) -
         "suggestions": [_suggestion(suggestion) for suggestion in finding.suggestions],
         "uses": uses,
         "baseline": finding.baseline.id if finding.baseline else None,
+        "follows": None if finding.follows is None else _named(finding.follows),
         "accepted": None if acceptance is None else acceptance_document(acceptance),
     }
 

@@ -13,7 +13,19 @@ from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report, Sugges
 from ksurf.kernel import Kernel
 from ksurf.series import Groups, Member
 
-__all__ = ["Column", "Page", "Reason", "Row", "place", "plain", "reasons", "rows", "source", "title"]
+__all__ = [
+    "Column",
+    "Page",
+    "Reason",
+    "Row",
+    "folded",
+    "place",
+    "plain",
+    "reasons",
+    "rows",
+    "source",
+    "title",
+]
 
 _HOOKS = {Kind.FUNCTION, Kind.TRACEPOINT, Kind.SYSCALL, Kind.LSM}
 
@@ -75,6 +87,12 @@ class Row:
         """The worst of them."""
         return max((f.outcome for f in self.findings if f is not None), default=Outcome.OK)
 
+    @property
+    def follows(self) -> bool:
+        """All that is to be said of it follows from other dependencies, and is said of these."""
+        told = [f for f in self.findings if f is not None and f.outcome is not Outcome.OK]
+        return bool(told) and all(f.follows is not None for f in told)
+
 
 def rows(one: ConsumerReport, columns: Sequence[Column]) -> list[Row]:
     """The dependencies of a consumer, the worst first, else in its own order."""
@@ -88,6 +106,15 @@ def rows(one: ConsumerReport, columns: Sequence[Column]) -> list[Row]:
         for key, dependency in dependencies.items()
     ]
     return sorted(made, key=lambda row: _badness(row.outcome))
+
+
+def folded(found: Sequence[Row], *, everything: bool = False) -> tuple[list[Row], int, int]:
+    """The rows to show, and how many are left out: those that follow from them, and those that are ok."""
+    if everything:
+        return list(found), 0, 0
+    following = sum(row.follows for row in found)
+    shown = [row for row in found if row.outcome is not Outcome.OK and not row.follows]
+    return shown, following, len(found) - len(shown) - following
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +156,7 @@ def reasons(
         for column, finding in zip(columns, row.findings, strict=True):
             if finding is None or only not in (None, column):
                 continue
-            if not (everything or finding.outcome > Outcome.GUARDED):
+            if not (everything or (finding.outcome > Outcome.GUARDED and finding.follows is None)):
                 continue
             if finding.outcome is Outcome.OK and not (finding.consequence or finding.evidence):
                 continue

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome
-from ksurf.report.check_layout import Column, Page, Reason, Row, place, reasons, rows, title
+from ksurf.report.check_layout import Column, Page, Reason, Row, folded, place, reasons, rows, title
 
 __all__ = ["SIGNS", "check_markdown", "code", "escaped", "table"]
 
@@ -38,10 +38,9 @@ def _document(page: Page, everything: bool) -> Iterator[str]:
     yield from _notes(page)
     for one in page.report.consumers:
         found = rows(one, columns)
-        shown = found if everything else [row for row in found if row.outcome is not Outcome.OK]
-        if shown or one.consumer.incomplete:
+        if everything or one.consumer.incomplete or any(row.outcome is not Outcome.OK for row in found):
             yield ""
-            yield from _consumer(one, found, shown, page, everything)
+            yield from _consumer(one, found, page, everything)
 
 
 def _worst(one: ConsumerReport, column: Column, page: Page) -> str:
@@ -82,10 +81,9 @@ def _notes(page: Page) -> Iterator[str]:
         yield note
 
 
-def _consumer(
-    one: ConsumerReport, found: Sequence[Row], shown: Sequence[Row], page: Page, everything: bool
-) -> Iterator[str]:
+def _consumer(one: ConsumerReport, found: Sequence[Row], page: Page, everything: bool) -> Iterator[str]:
     consumer = one.consumer
+    shown, following, fine = folded(found, everything=everything)
     where = consumer.path if consumer.member is None else f"{consumer.path}: {consumer.member}"
     yield f"## {escaped(consumer.name)}"
     yield ""
@@ -100,9 +98,11 @@ def _consumer(
     if lines:
         yield ""
         yield from table("Dependency", page.columns, lines)
-    if folded := len(found) - len(shown):
+    words = [f"{following} more follow{'s' if following == 1 else ''} from these"] if following else []
+    words += [f"{fine} {'more ' if shown else ''}ok on all kernels"] if fine else []
+    if words:
         yield ""
-        yield f"{folded} {'more ' if shown else ''}ok on all kernels."
+        yield f"{', '.join(words)}."
     for told in reasons(consumer, shown, page, everything=everything):
         yield ""
         yield from _reason(told)

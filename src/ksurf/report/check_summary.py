@@ -33,13 +33,17 @@ class Cause:
 
 
 def causes(page: Page) -> list[Cause]:
-    """What programs are affected by, the worst first, and of each the most frequent. Accepted is left out."""
+    """What programs are affected by, the worst first, and of each the most frequent. Accepted is left
+    out, and what only follows from something else of the program.
+    """
     columns = page.columns
     number = {column.kernel: place for place, column in enumerate(columns)}
     held: dict[tuple[str, Outcome], list[set[int]]] = {}
     for program, one in enumerate(page.report.consumers):
         for finding in one.findings:
-            if finding.outcome <= Outcome.GUARDED or page.applied.of(finding) is not None:
+            if finding.outcome <= Outcome.GUARDED or finding.follows is not None:
+                continue
+            if page.applied.of(finding) is not None:
                 continue
             key = (finding.dependency.kind.value, finding.outcome)
             held.setdefault(key, [set() for _ in columns])[number[finding.kernel]].add(program)

@@ -14,7 +14,7 @@ from itertools import groupby
 import click
 
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome
-from ksurf.report.check_layout import Column, Page, Reason, Row, place, plain, reasons, rows, title
+from ksurf.report.check_layout import Column, Page, Reason, Row, folded, place, plain, reasons, rows, title
 
 __all__ = ["COLORS", "SIGNS", "check_text", "matrix", "tail", "tail_text", "terminal_width"]
 
@@ -89,12 +89,15 @@ def _consumer(one: ConsumerReport, page: Page, everything: bool, width: int) -> 
     for reason in consumer.incomplete:
         yield from _wrapped(f"  {click.style('!', fg='yellow')} not read: {plain(reason)}", width, "    ")
     found = rows(one, page.columns)
-    shown = found if everything else [row for row in found if row.outcome is not Outcome.OK]
+    shown, following, fine = folded(found, everything=everything)
     yield from _matrix(shown, page, width)
-    if folded := len(found) - len(shown):
+    if following or fine:
         more = "more " if shown else ""
-        counted = _count(folded, f"{more}dependency", f"{more}dependencies")
-        yield from _dimmed(f"  {counted} ok on all; --explain lists {'it' if folded == 1 else 'them'}", width)
+        words = [f"{_count(fine, f'{more}dependency', f'{more}dependencies')} ok on all"] if fine else []
+        if following:
+            words.insert(0, f"{following} more follow{'s' if following == 1 else ''} from these")
+        them = "it" if following + fine == 1 else "them"
+        yield from _dimmed(f"  {', '.join(words)}; --explain lists {them}", width)
     elif not found:
         yield from _dimmed("  it needs nothing of the kernel that ksurf knows", width)
     for told in reasons(consumer, shown, page, everything=everything):
