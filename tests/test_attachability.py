@@ -73,7 +73,7 @@ def any_kernel(random: Random) -> MadeKernel:
     units = [made.unit(f"{image}.c", image) for image in images]
     names = [f"f{number}" for number in range(40)] + ["security_a", "security_b"]
     hooks = [f"bpf_lsm_{hook}" for hook in ("file_open", "task_free")]
-    abilities = ["register_ftrace_direct", "number_of_same_symbols", "bpf_lsm_file_open"]
+    abilities = ["register_ftrace_direct", "number_of_same_symbols", "bpf_lsm_file_open", "get_nr_used_regs"]
 
     def code(name: str, image: int, **facts: object) -> None:
         function = made.function(name, f"{name}.c", len(made.functions))
@@ -96,7 +96,9 @@ def any_kernel(random: Random) -> MadeKernel:
             )
     for name in [*names, *names, *hooks]:
         if random.random() < 0.6:
-            parameters = [{"type": "int", "name": f"p{at}"} for at in range(random.choice([0, 1, 2, 12, 13]))]
+            parameters = [
+                {"type": "int", "name": f"p{at}"} for at in range(random.choice([0, 1, 6, 7, 12, 13]))
+            ]
             more = random.choice([[], [], [{"type": "..."}]])
             evidence = random.choice(["btf", "btf", "btf", "dwarf"])
             made.type("func", name, [*parameters, *more], image=random.choice(images), evidence=evidence)
@@ -149,12 +151,12 @@ def test_parameters_alone_decide(tmp_path: Path) -> None:
     for identity, counts in ((OLD, (12, 13)), (NEW, (13, 12))):
         made = bpf_kernel()
         units = [made.unit("a.c"), made.unit("b.c", 1)]
-        for name in ("register_ftrace_direct", "arch_prepare_bpf_trampoline"):
+        for name in ("register_ftrace_direct", "arch_prepare_bpf_trampoline", "get_nr_used_regs"):
             made.symbol(
                 name, made.instance(made.function(name, "a.c"), units[0], address=16), bind="STB_GLOBAL"
             )
         for name, image in (("grown", 0), ("shared", 0), ("shared", 1)):
-            address = 16 * (2 + len(made.symbols))
+            address = 16 * (3 + len(made.symbols))
             made.symbol(name, made.instance(made.function(name, f"{image}.c"), units[image], address=address))
             # Only one of the two can be attached to: which of the two is told by its prototype.
             made.symbols[-1]["ftrace"] = image == 0

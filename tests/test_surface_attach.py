@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ksurf.dataset.rows import Marks
 from ksurf.surface.attach import (
     BPF_FUNC_ARGS_LIMIT,
     CodeFacts,
@@ -21,6 +22,7 @@ from ksurf.surface.attach import (
     attach_hook,
     attach_kfunc,
     attach_tracepoint,
+    features_of,
 )
 from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon, by_name, compare_attachability
 from ksurf.surface.change import Change
@@ -197,3 +199,15 @@ def test_a_name_that_several_bear_can_be_attached_if_one_can() -> None:
     assert by_name([{Mechanism.KPROBE: NO}, {Mechanism.KPROBE: YES}]) == {Mechanism.KPROBE: YES}
     assert by_name([{Mechanism.KPROBE: NO}]) == {Mechanism.KPROBE: NO}
     assert by_name([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("arch", "function", "before"), [("amd64", "get_nr_used_regs", 6), ("arm64", "calc_arg_aux", 8)]
+)
+def test_trampolines_of_before_took_what_registers_hold(arch: str, function: str, before: int) -> None:
+    old, new = (
+        features_of(Marks(dict.fromkeys(names, "STB_LOCAL"), frozenset(), True, arch))
+        for names in ((), (function,))
+    )
+    assert (old.trampoline_args, new.trampoline_args) == (before, 12)
+    assert features_of(Marks({}, frozenset(), True, "riscv64")).trampoline_args == 12

@@ -119,7 +119,7 @@ class Manifest:
             unreadable=tuple(UnreadableImage(**image) for image in document["unreadable"]),
             incomplete=tuple(UnreadableImage(**image) for image in document["incomplete"]),
             banner=document["banner"],
-            marks=marks_from_json(document["marks"]),
+            marks=marks_from_json(document["marks"], kernel.arch),
             created=datetime.fromisoformat(document["created"]),
             tool_version=document["tool_version"],
             format_version=document["format_version"],

@@ -12,6 +12,8 @@ __all__ = ["FUNCTIONS", "marks_from_json", "marks_of", "marks_to_json"]
 FUNCTIONS = (
     "arch_prepare_bpf_trampoline",
     "bpf_lsm_file_open",
+    "calc_arg_aux",
+    "get_nr_used_regs",
     "number_of_same_symbols",
     "register_ftrace_direct",
 )
@@ -20,7 +22,7 @@ FUNCTIONS = (
 _ATTACH_TYPES = "bpf_attach_type"
 
 
-def marks_of(tables: Mapping[str, Any]) -> Marks:
+def marks_of(tables: Mapping[str, Any], arch: str) -> Marks:
     """Look through a kernel's tables, which are Arrow's."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -44,6 +46,7 @@ def marks_of(tables: Mapping[str, Any]) -> Marks:
         {**dict.fromkeys(static, "STB_LOCAL"), **{s["name"]: s["bind"] for s in symbols}},
         frozenset(name for name in members if name is not None),
         bool(pc.any(pc.equal(own["evidence"], "btf")).as_py()),
+        arch,
     )
 
 
@@ -52,6 +55,6 @@ def marks_to_json(marks: Marks) -> dict[str, Any]:
     return {"binds": dict(marks.binds), "attach_types": sorted(marks.attach_types), "btf": marks.btf}
 
 
-def marks_from_json(document: Mapping[str, Any]) -> Marks:
+def marks_from_json(document: Mapping[str, Any], arch: str) -> Marks:
     """The marks of a manifest; :class:`KeyError` or :class:`TypeError` if they are none."""
-    return Marks(dict(document["binds"]), frozenset(document["attach_types"]), bool(document["btf"]))
+    return Marks(dict(document["binds"]), frozenset(document["attach_types"]), bool(document["btf"]), arch)

@@ -286,6 +286,8 @@ class Marks:
     """Enumerators of ``enum bpf_attach_type``."""
     btf: bool
     """vmlinux ships BTF."""
+    arch: str = ""
+    """By Debian's name."""
 
 
 @dataclass(frozen=True, slots=True)

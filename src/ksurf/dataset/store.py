@@ -125,7 +125,7 @@ class Store:
                         unreadable=tuple(UnreadableImage(*image) for image in unreadable),
                         incomplete=tuple(UnreadableImage(*image) for image in incomplete),
                         banner=banner,
-                        marks=marks_of(data),
+                        marks=marks_of(data, kernel.arch),
                         created=datetime.now(UTC).replace(microsecond=0),
                         tool_version=ksurf.__version__,
                         format_version=FORMAT_VERSION,

@@ -100,7 +100,7 @@ def _compare_code(
     """The changes of each name of a symbol that differs, in other mechanisms than those ``besides``.
 
     Parameters are in the pool, which takes long to read. They are asked for where all else differs, and where
-    a prototype differs and all else lets it matter.
+    all else lets them matter and a prototype differs, or what the kernels take.
     """
     import pyarrow.compute as pc
 
@@ -108,8 +108,9 @@ def _compare_code(
     compared = sum(BITS[mechanism] for mechanism in Mechanism if mechanism not in besides)
     names, masks = _aligned(sides, every)
     asks = pc.greater_equal(pc.bit_wise_or(*masks), ASKS)
-    redeclared = pc.is_in(names, value_set=_redeclared(sides))
-    doubtful = names.filter(pc.or_(_differ(masks, compared), pc.and_(asks, redeclared)))
+    if len({side.features.trampoline_args for side in sides}) == 1:
+        asks = pc.and_(asks, pc.is_in(names, value_set=_redeclared(sides)))
+    doubtful = names.filter(pc.or_(_differ(masks, compared), asks))
     near = [own.filter(pc.is_in(own.names, value_set=doubtful)) for own in every]
     prototypes = [side.prototypes_at(own.places) for side, own in zip(sides, near, strict=True)]
     takes = parameters_of({key for own in prototypes for _, key in own}, directories)

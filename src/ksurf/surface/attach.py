@@ -34,6 +34,11 @@ __all__ = [
 BPF_FUNC_ARGS_LIMIT = 12
 """``MAX_BPF_FUNC_ARGS``: the most parameters that a trampoline takes (include/linux/bpf.h)."""
 
+_IN_REGISTERS = {"amd64": (6, "get_nr_used_regs"), "arm64": (8, "calc_arg_aux")}
+"""How many an architecture's trampoline took before it knew those on the stack, and the function that
+came with that (arch/x86/net/bpf_jit_comp.c, arch/arm64/net/bpf_jit_comp.c).
+"""
+
 
 class Mechanism(Enum):
     """A way to run a program at some place of the kernel, or to call it, by libbpf's name."""
@@ -76,6 +81,8 @@ class Features:
     """``bpf_lsm_*`` functions are there (``CONFIG_BPF_LSM``)."""
     btf: bool
     """vmlinux ships BTF."""
+    trampoline_args: int = BPF_FUNC_ARGS_LIMIT
+    """The parameters that the architecture's trampoline takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,13 @@ def features_of(marks: Marks) -> Features:
         unique_kprobes="number_of_same_symbols" in marks.binds,
         bpf_lsm="bpf_lsm_file_open" in marks.binds,
         btf=marks.btf,
+        trampoline_args=_trampoline_args(marks),
     )
+
+
+def _trampoline_args(marks: Marks) -> int:
+    registers, function = _IN_REGISTERS.get(marks.arch, (BPF_FUNC_ARGS_LIMIT, ""))
+    return BPF_FUNC_ARGS_LIMIT if function in marks.binds else registers
 
 
 def code_facts(symbol: Symbol, symbols: Iterable[Symbol], rows: AttachRows) -> CodeFacts:
@@ -272,8 +285,8 @@ def _fentry(facts: CodeFacts, features: Features) -> Verdict:
         return _no(f"the name is ambiguous ({count} of this name): which one is meant cannot be told")
     if facts.variadic:
         return _no("it takes a variable number of arguments")
-    if facts.parameters is not None and facts.parameters > BPF_FUNC_ARGS_LIMIT:
-        return _no(f"it has {facts.parameters} parameters, a trampoline takes {BPF_FUNC_ARGS_LIMIT}")
+    if facts.parameters is not None and facts.parameters > features.trampoline_args:
+        return _no(f"it has {facts.parameters} parameters, a trampoline takes {features.trampoline_args}")
     if facts.denied:
         return _no("trampolines must leave it alone (set btf_id_deny)")
     return _YES

@@ -38,12 +38,12 @@ def attach_rows(names: Sequence[str], kernels: Sequence[tuple[Kernel, Path]]) ->
 
 def kernel_marks(kernels: Sequence[tuple[Kernel, Path]]) -> list[Marks]:
     """What tells of each kernel's abilities, from its manifest."""
-    return in_parallel(lambda kernel: _marks(kernel[1] / "manifest.json"), kernels)
+    return in_parallel(lambda kernel: _marks(kernel[0], kernel[1] / "manifest.json"), kernels)
 
 
-def _marks(manifest: Path) -> Marks:
+def _marks(kernel: Kernel, manifest: Path) -> Marks:
     try:
-        return marks_from_json(json.loads(manifest.read_bytes())["marks"])
+        return marks_from_json(json.loads(manifest.read_bytes())["marks"], kernel.arch)
     except FileNotFoundError as error:
         raise DatasetError(f"{manifest}: gone while it was read", "run the command again") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
