@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::error::{Error, Result};
-pub use thin::thin;
+pub use thin::{thin, Thin};
 pub use types::{EnumValue, Kind, Linkage, List, Member, Param, Type, Variable};
 use types::{Info, Layout};
 pub(crate) use types::{

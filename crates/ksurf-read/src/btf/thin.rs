@@ -13,51 +13,61 @@ enum Need {
     Whole,
 }
 
+/// What is left of a BTF section.
+pub struct Thin {
+    pub bytes: Vec<u8>,
+    /// Where the texts begin that it has of its base.
+    pub of_base: Vec<u32>,
+}
+
 /// The section with zeros in place of functions and of what only these mention. All else is as it was and where it
-/// was: ids and offsets stay the same.
+/// was: ids and offsets stay the same. `also` are texts that others need of it, by their offsets.
 ///
-/// `base` is the BTF of vmlinux for a module's, of which neither types are kept that vmlinux has under the same
-/// name, nor texts that nothing kept has: relocation looks for a type in modules only if vmlinux has none of its
-/// name and kind, and never goes through pointers. Those of vmlinux are all kept, since modules have them, too.
-pub fn thin(data: &[u8], base: Option<&Btf<'_>>) -> Result<Vec<u8>> {
+/// `base` is the BTF of vmlinux for a module's, of which types are left out that vmlinux has under the same name,
+/// too: relocation looks for a type in modules only if vmlinux has none of its name and kind, and never goes
+/// through pointers.
+pub fn thin(data: &[u8], base: Option<&Btf<'_>>, also: &[u32]) -> Result<Thin> {
     let btf = Btf::parse(data, base)?;
-    let mut out = data.to_vec();
+    let mut out = Thin { bytes: data.to_vec(), of_base: Vec::new() };
     if btf.incomplete().is_some() {
         return Ok(out);
     }
     let header = Header::parse(data)?;
     let (types, strings) = (header.size + header.types.0, header.size + header.strings.0);
     let needs = btf.needs();
-    if base.is_some() {
-        out[strings..strings + header.strings.1].fill(0);
-    }
+    let bytes = &mut out.bytes;
+    bytes[strings..strings + header.strings.1].fill(0);
+    let mut keep = |offset: u32, bytes: &mut Vec<u8>| {
+        let Some(own) = offset.checked_sub(btf.first_string) else { return out.of_base.push(offset) };
+        let Some(tail) = btf.strings.get(own as usize..) else { return };
+        let (start, len) = (strings + own as usize, memchr::memchr(0, tail).unwrap_or(tail.len()));
+        bytes[start..start + len].copy_from_slice(&tail[..len]);
+    };
     for (index, (&start, need)) in btf.offsets.iter().zip(needs).enumerate() {
         let start = start as usize;
         let end = btf.offsets.get(index + 1).map_or(btf.types.len(), |&next| next as usize);
         let kept = match need {
             Need::Nothing => {
-                out[types + start..types + start + 4].fill(0);
-                out[types + start + 8..types + end].fill(0);
+                bytes[types + start..types + start + 4].fill(0);
+                bytes[types + start + 8..types + end].fill(0);
                 continue;
             }
             Need::Head => start + TYPE_SIZE,
             Need::Whole => end,
         };
-        out[types + kept..types + end].fill(0);
+        bytes[types + kept..types + end].fill(0);
         let kind = btf.kind_number(btf.first_id + index as u32).unwrap_or_default();
         let named_elements =
             [BTF_KIND_STRUCT, BTF_KIND_UNION, BTF_KIND_ENUM, BTF_KIND_ENUM64, BTF_KIND_FUNC_PROTO];
-        let step = if named_elements.contains(&kind) { btf.element_size(kind) } else { usize::MAX };
-        for at in std::iter::once(start).chain((start + TYPE_SIZE..kept).step_by(step)) {
-            if step == usize::MAX && at != start {
-                break;
+        keep(btf.u32(btf.types, start), bytes);
+        if named_elements.contains(&kind) {
+            for at in (start + TYPE_SIZE..kept).step_by(btf.element_size(kind)) {
+                keep(btf.u32(btf.types, at), bytes);
             }
-            let Some(own) = btf.u32(btf.types, at).checked_sub(btf.first_string) else { continue };
-            let own = own as usize;
-            let Some(tail) = btf.strings.get(own..) else { continue };
-            let len = memchr::memchr(0, tail).unwrap_or(tail.len());
-            out[strings + own..strings + own + len].copy_from_slice(&tail[..len]);
         }
+    }
+    for &offset in also {
+        keep(offset, bytes);
     }
     Ok(out)
 }
@@ -150,6 +160,7 @@ mod tests {
             let int = e.int("int", 32, 1);
             let name = e.string("pid");
             let pid_struct = e.add("task_struct", BTF_KIND_STRUCT, 1, 4, &[name, int, 0]);
+            let shared = e.string("shared_name");
             let own_function = e.next_id() + 1;
             e.func("own_func", 0, int, &[("own_argument", int)]);
             let base_data = e.finish();
@@ -166,19 +177,20 @@ mod tests {
             let name = e.string("inside");
             let nameless = e.add("", BTF_KIND_UNION, 1, 4, &[name, int, 0]);
             let names = ["operation", "value"].map(|name| e.string(name));
-            let fields = [names[0], pointer, 0, names[1], nameless, 64];
-            let of = e.add("operations", BTF_KIND_STRUCT, 2, 16, &fields);
+            let fields = [names[0], pointer, 0, names[1], nameless, 64, shared, int, 96];
+            let of = e.add("operations", BTF_KIND_STRUCT, 3, 16, &fields);
             let data = e.finish();
-            let out = thin(&data, Some(&base)).unwrap();
+            let Thin { bytes: out, of_base } = thin(&data, Some(&base), &[]).unwrap();
             assert_eq!(out.len(), data.len());
-            let alone = thin(&base_data, None).unwrap();
+            let alone = thin(&base_data, None, &of_base).unwrap().bytes;
             let text = |data: &[u8], id| format!("{:?}", Btf::parse(data, None).unwrap().get(id).unwrap());
             assert_eq!(text(&alone, pid_struct), text(&base_data, pid_struct));
             assert!(
                 text(&alone, own_function).contains("name: []")
                     && !text(&base_data, own_function).contains("name: []")
             );
-            assert!(alone.windows(8).any(|word| word == b"own_func"));
+            let in_base = |word: &str| alone.windows(word.len()).any(|w| w == word.as_bytes());
+            assert!(in_base("task_struct") && in_base("shared_name") && !in_base("own_"));
             let has = |word: &str| out.windows(word.len()).any(|w| w == word.as_bytes());
             for word in ["argument", "operation", "operations", "inside", "value", "task_struct"] {
                 assert!(has(word), "{word}");

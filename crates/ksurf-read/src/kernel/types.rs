@@ -161,11 +161,23 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
     };
     let read: Vec<Result<definition::Types>> =
         sources.par_iter_mut().zip(&is_vmlinux).map(|(source, vmlinux)| read_one(source, *vmlinux)).collect();
-    sources.par_iter_mut().zip(&is_vmlinux).for_each(|(source, vmlinux)| match source {
-        // what cannot be read stays as it is
-        TypeSource::Btf(bytes) if !vmlinux => *bytes = thin(bytes, base).unwrap_or(bytes.to_vec()),
-        _ => {}
-    });
+    let mut of_base: Vec<u32> = sources
+        .par_iter_mut()
+        .zip(&is_vmlinux)
+        .flat_map_iter(|(source, vmlinux)| match source {
+            TypeSource::Btf(bytes) if !vmlinux => match thin(bytes, base, &[]) {
+                Ok(thinned) => {
+                    *bytes = thinned.bytes;
+                    thinned.of_base
+                }
+                // what cannot be read stays as it is
+                Err(_) => Vec::new(),
+            },
+            _ => Vec::new(),
+        })
+        .collect();
+    of_base.par_sort_unstable();
+    of_base.dedup();
     let mut missing = Vec::new();
     let mut all = Definitions::default();
     let mut rows: Vec<(u32, TypeRow)> = Vec::new();
@@ -212,7 +224,7 @@ pub(super) fn join(images: &mut [ImageRows], base: Option<&Btf<'_>>, kernel: &mu
             let taken = bytes.is_empty() && is_vmlinux[number];
             let bytes = match base_bytes.take_if(|_| taken) {
                 // what cannot be read stays as it is
-                Some(own) => thin(&own, None).unwrap_or(own),
+                Some(own) => thin(&own, None, &of_base).map_or(own, |thinned| thinned.bytes),
                 None => bytes,
             };
             kernel.btf.image.push(number as i32);
