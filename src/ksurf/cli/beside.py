@@ -29,10 +29,14 @@ def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
         yield work
         return
     reading, writing = os.pipe()
+    # Ctrl-C goes to both; it is the parent that ends, and ends the other, which must not hear it even at first.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.close(reading)
         _run(work, writing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.close(writing)
     results = os.fdopen(reading, "rb")
 
@@ -58,8 +62,6 @@ def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
 
 def _run(work: Callable[[], Any], writing: int) -> None:
     """Do the work and end the process, without what the parent has left to do at its end."""
-    # Ctrl-C goes to both; it is the parent that ends, and ends this.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         outcome = (True, work())
     except BaseException as error:
