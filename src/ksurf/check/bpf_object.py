@@ -78,7 +78,8 @@ def read_object(found: BpfObject, name: str, path: str, member: str | None = Non
     try:
         dependencies += core_relocation.dependencies(found.data)
     except ReadError as error:
-        incomplete.append(str(error))
+        if not incomplete:  # else it has been told what is wrong with the file
+            incomplete.append(str(error))
     programs = tuple(Program(row["name"], row["section"], row["optional"]) for row in places.loaded())
     needed = with_alternatives(joined(dependencies))
     read = ConsumerKind.BPF_OBJECT, name, path, member, programs, needed, tuple(incomplete)

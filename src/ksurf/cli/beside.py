@@ -29,7 +29,7 @@ def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
         yield work
         return
     reading, writing = os.pipe()
-    # Ctrl-C goes to both; it is the parent that ends, and ends the other, which must not hear it even at first.
+    # Ctrl-C goes to both. It is the parent that ends, and ends the other, which never hears it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child == 0:
