@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ksurf.check.c_type import alias_names, longer_array, resolved, same_type
+from ksurf.check.c_type import alias_names, longer_array, resolved, same_integer, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts
 from ksurf.check.rules import Case, Ruling, judge_case
@@ -69,6 +69,8 @@ def test_arrays_may_grow_and_typedefs_are_what_they_stand_for() -> None:
     assert not longer_array("struct zone [5]", "struct zone [4]")
     assert not longer_array("struct zone [4]", "struct pane [5]")
     assert not longer_array("int", "int [2]")
+    assert same_integer("long unsigned int", "u64") and same_integer("long", "int")
+    assert not same_integer("unsigned long", "long") and not same_integer("u64", "struct x")
     targets = {"blk_opf_t": "__u32", "kdev_t": "dev_t", "dev_t": "u32", "loop": "loop"}
     assert same_type(resolved("blk_opf_t", targets), "unsigned int")
     assert same_type(resolved("const kdev_t *", targets), "u32 *")
@@ -210,6 +212,16 @@ def test_a_field_of_another_type_or_width_may_be_read_wrongly(text: str) -> None
     old, new = one_field("int a", on=OLD), one_field(text)
     assert field(new, old).outcome is Outcome.CHANGED
     assert field(old, new).outcome is Outcome.CHANGED
+
+
+def test_integers_as_long_are_the_same_and_arrays_are_known_on_the_spot() -> None:
+    old, new = one_field("unsigned long a", size=8, on=OLD), one_field("u64 a", size=8)
+    assert field(new, old).outcome is Outcome.OK
+    assert field(one_field("s64 a", size=8), old).outcome is Outcome.CHANGED
+    longer, shorter = one_field("int a[3]", size=12, on=OLD), one_field("int a[2]", size=8)
+    assert field(shorter, longer).outcome is Outcome.CHANGED
+    for consumer in (BPFTRACE, BCC):
+        assert field(shorter, longer, consumer=consumer).outcome is Outcome.OK
 
 
 def test_a_number_that_grew_under_its_name_may_be_read_wrongly_and_a_struct_not() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ksurf.check.c_type import longer_array, resolved, same_type
+from ksurf.check.c_type import longer_array, resolved, same_integer, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
 from ksurf.check.rules.case import FINE, Case, Ruling, with_module
@@ -102,7 +102,8 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     if (a.bit_size is None) != (b.bit_size is None):
         word = "a bit field" if b.bit_size is not None else "no bit field any more"
         return Ruling(Outcome.CHANGED, f"{name} is {word}: it may be read wrongly", evidence)
-    if not _same(case, a.type, b.type) and not is_built:
+    as_long = a.byte_size == b.byte_size and a.byte_size is not None
+    if not _same(case, a.type, b.type, as_long) and not is_built:
         return Ruling(Outcome.CHANGED, f"{name} has another type: it may be read wrongly", evidence)
     resized = a.byte_size != b.byte_size and None not in (a.byte_size, b.byte_size)
     if resized and _is_number(b) and not is_built:
@@ -116,12 +117,16 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     return FINE
 
 
-def _same(case: Case, old: str, new: str) -> bool:
+def _same(case: Case, old: str, new: str, as_long: bool) -> bool:
     """Whether a field's types are the same, by what typedefs stand for on each kernel; arrays may grow."""
     assert case.baseline is not None
     if same_type(old, new) or longer_array(old, new):
         return True
-    return same_type(resolved(old, case.baseline.aliases()), resolved(new, case.facts.aliases()))
+    # These know on each kernel how long it is.
+    if case.consumer in {ConsumerKind.BCC, ConsumerKind.BPFTRACE} and longer_array(new, old):
+        return True
+    before, after = resolved(old, case.baseline.aliases()), resolved(new, case.facts.aliases())
+    return same_type(before, after) or (as_long and same_integer(before, after))
 
 
 def _is_number(field: Field) -> bool:
