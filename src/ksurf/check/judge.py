@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def judge(
     }
     facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
     walk = None if walks is None else walks([facts[kernel] for kernel in kernels])
-    bench = _Bench(facts, baseline)
+    bench = _Bench(facts, baseline, kernels)
     reports = [
         ConsumerReport(
             consumer,
@@ -127,8 +127,11 @@ def _oldest(kernels: Iterable[Kernel], stored: Iterable[Kernel]) -> list[Kernel]
 class _Bench:
     """Judges dependencies; what several consumers need alike is judged once."""
 
-    def __init__(self, facts: Mapping[Kernel, Facts], baseline: Kernel | None) -> None:
+    def __init__(
+        self, facts: Mapping[Kernel, Facts], baseline: Kernel | None, walked: Collection[Kernel]
+    ) -> None:
         self._facts = facts
+        self._walked = walked
         self._baseline = baseline
         self._rulings: dict[tuple[object, ...], Ruling] = {}
         self._baselines: dict[tuple[object, ...], Kernel | None] = {}
@@ -181,7 +184,7 @@ class _Bench:
     ) -> bool:
         """Whether a consumer needs it on a kernel: what it does not use there is no measure."""
         facts = self._facts[kernel]
-        walked = Walked() if walk is None else walk(consumer, facts)
+        walked = walk(consumer, facts) if walk is not None and kernel in self._walked else Walked()
         reaches = (_reach(use, facts, consumer.kind, walked) for use in dependency.uses)
         return not dependency.uses or any(one is not Reach.UNREACHED for one in reaches)
 

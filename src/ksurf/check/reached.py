@@ -17,7 +17,6 @@ from ksurf.check.verdict import Outcome
 from ksurf.check.version import version_code
 from ksurf.check.walked import Place, Relocated, Walk, Walked
 from ksurf.dataset.lookup.table import in_parallel
-from ksurf.kernel import Kernel
 
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
