@@ -150,3 +150,10 @@ def test_entry_and_exit_are_no_alternatives() -> None:
 def test_a_choice_of_the_loader_is_a_guard_already() -> None:
     held = hooks(FENTRY, KPROBE, guard=Guard('SEC("?fentry/f")'))
     assert with_alternatives(held) == tuple(held)
+
+
+def test_registers_of_another_architecture_are_said_once() -> None:
+    registers = [finding(Kind.FIELD, f"pt_regs::{name}", BROKEN) for name in ("di", "si", "ax")]
+    other = finding(Kind.FIELD, "pt_regs::di", BROKEN, on=OLD)
+    found = followed(*registers, other, finding(Kind.FIELD, "s::a", BROKEN))
+    assert [name for _, name in found] == [None, "pt_regs::di", "pt_regs::di", None, None]

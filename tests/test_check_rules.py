@@ -39,6 +39,7 @@ from made_facts import (
     with_export,
     with_field,
 )
+from made_kernel import kernel
 from made_types import enum, func, member, struct, typedef
 
 RELOCATED = (Use(relocation=1),)
@@ -267,6 +268,17 @@ def test_core_needs_the_kernels_own_btf() -> None:
     here = facts(features=without, types=types(struct("s", "int a")))
     assert rule(Kind.STRUCT, "s", here).outcome is Outcome.BROKEN
     assert rule(Kind.STRUCT, "s", here, consumer=BCC).outcome is Outcome.OK
+
+
+def test_registers_of_another_architecture_are_what_the_object_was_built_for() -> None:
+    here = with_field(
+        "pt_regs::di", struct("pt_regs", member("u64 regs", size=8)), on=kernel("6.12.0", arch="arm64")
+    )
+    found = rule(Kind.FIELD, "pt_regs::di", here)
+    assert found.outcome is Outcome.BROKEN
+    assert found.consequence.endswith("it was compiled for the registers of another architecture")
+    assert [one.code for one in found.suggestions] == ["-D__TARGET_ARCH_arm64"]
+    assert rule(Kind.FIELD, "pt_regs::di", here, consumer=BCC).suggestions == ()
 
 
 def test_a_type_is_there_or_not_or_another_kind() -> None:

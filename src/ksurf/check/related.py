@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from ksurf.check.dependency import ConsumerKind, Kind
+from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.verdict import Finding, Outcome
+from ksurf.kernel import Kernel
 
 __all__ = ["explained_absence", "is_nowhere", "is_placeholder", "linked"]
 
@@ -63,7 +64,8 @@ def linked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     for one in findings:
         if one.dependency.name in wanted and not is_pattern(one.dependency.name):
             held.setdefault((one.dependency.kind, one.dependency.name), []).append(one)
-    return tuple(one if one.outcome is Outcome.OK else _linked(one, held) for one in findings)
+    found = (one if one.outcome is Outcome.OK else _linked(one, held) for one in findings)
+    return tuple(_one_of_all_registers(found))
 
 
 def _linked(one: Finding, held: dict[tuple[Kind, str], list[Finding]]) -> Finding:
@@ -78,6 +80,19 @@ def _linked(one: Finding, held: dict[tuple[Kind, str], list[Finding]]) -> Findin
                 if other.outcome is one.outcome:
                     return replace(one, suggestions=(), follows=other.dependency)
     return one
+
+
+def _one_of_all_registers(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Registers of another architecture are all missing for one reason, which the first of them says."""
+    first: dict[Kernel, Dependency] = {}
+    for one in findings:
+        registers = one.dependency.kind is Kind.FIELD and one.dependency.name.startswith("pt_regs::")
+        if registers and one.outcome is Outcome.BROKEN:
+            said = first.setdefault(one.kernel, one.dependency)
+            if said is not one.dependency:
+                yield replace(one, suggestions=(), follows=said)
+                continue
+        yield one
 
 
 def _following_hook(one: Finding, hook: Finding) -> Finding:

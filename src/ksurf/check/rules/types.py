@@ -6,7 +6,7 @@ from ksurf.check.c_type import longer_array, resolved, same_integer, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
 from ksurf.check.rules.case import FINE, Case, Ruling, with_module
-from ksurf.check.verdict import Outcome
+from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.field import OwnedField
 from ksurf.surface.type_change import compare_types
 from ksurf.surface.types import Field
@@ -14,6 +14,8 @@ from ksurf.surface.types import Field
 __all__ = ["enumerator_rule", "field_rule", "listed_rule", "type_rule", "unread"]
 
 _KINDS = ("struct", "union", "enum", "typedef")
+_TARGETS = {"amd64": "x86", "arm64": "arm64", "ppc64el": "powerpc", "riscv64": "riscv", "s390x": "s390"}
+"""Architectures, as libbpf calls them."""
 _PREFIXES = {Kind.HELPER: "BPF_FUNC_"}
 _NUMBERS = ("u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "int", "long", "short", "char", "bool")
 
@@ -82,7 +84,10 @@ def field_rule(case: Case) -> Ruling:
         owner = owner.removeprefix("struct ").removeprefix("union ")
         known = case.facts.definitions(owner, "struct", "union", "typedef")
         what = f"{owner} has no field {path}" if known else f"the kernel has no type {owner}"
-        return Ruling(Outcome.BROKEN, f"{unread(case)}: {what}")
+        built = _other_registers(case) if owner == "pt_regs" else ()
+        if built:
+            what += ", it was compiled for the registers of another architecture"
+        return Ruling(Outcome.BROKEN, f"{unread(case)}: {what}", (), built)
     images = [image for variant in status.variants for image in variant.images]
     before = None if case.baseline is None else case.baseline.fields.get(name)
     if before is None or not before.variants:
@@ -90,6 +95,14 @@ def field_rule(case: Case) -> Ruling:
     # Where several structs share the name, one that is as it was is enough: which is meant cannot be told.
     rulings = [_compare(case, old.content, new.content) for old in before.variants for new in status.variants]
     return with_module(min(rulings, key=lambda ruling: ruling.outcome), images)
+
+
+def _other_registers(case: Case) -> tuple[Suggestion, ...]:
+    """What an object has to be compiled with that reads registers. Source: libbpf's bpf_tracing.h."""
+    target = _TARGETS.get(case.facts.kernel.arch)
+    if case.consumer is not ConsumerKind.BPF_OBJECT or target is None:
+        return ()
+    return (Suggestion("build the object for each architecture", f"-D__TARGET_ARCH_{target}", "text"),)
 
 
 def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
