@@ -478,13 +478,54 @@ def test_conditions_of_the_preprocessor() -> None:
     assert guard is not None
     version = "LINUX_VERSION_CODE >= KERNEL_VERSION(5, 8, 0)"
     assert guard.text == f"#ifndef CONFIG_NUMA and #if {version} and #ifndef HEADER"
-    assert conditions(guard) == {("CONFIG_NUMA", False)}
+    assert conditions(guard) == {("CONFIG_NUMA", False), (version, True)}
+    # What HEADER is, no kernel tells.
+    assert guard.more
     assert {one.text for one in c if one is not None} == {
         f"#ifndef CONFIG_NUMA and #if !({version})",
         f"#ifndef CONFIG_NUMA and #if {version} and #ifdef HEADER",
     }
     assert use(consumer, Kind.FIELD, "task_struct::e").guard is None
     assert use(consumer, Kind.CONFIG, "CONFIG_NUMA").guard == Guard("#ifdef CONFIG_NUMA")
+
+
+def test_a_helper_of_one_parameter_reads_the_kernel() -> None:
+    consumer = tool(
+        "static struct tcphdr *header(const struct sk_buff *skb) { return (void *)skb->head; }\n"
+        "int kprobe__f(struct pt_regs *ctx, struct sk_buff *skb)\n"
+        "{ struct tcphdr *tcp = header(skb); return tcp->source; }\n"
+    )
+    assert set(of(consumer, Kind.FIELD)) == {"sk_buff::head", "tcphdr::source"}
+
+
+def test_headers_of_bcc_and_contexts_are_not_the_kernels() -> None:
+    consumer = tool(
+        "#include <bcc/proto.h>\n"
+        "int filter(struct __sk_buff *skb) {\n"
+        "    u8 *cursor = 0;\n"
+        "    struct ip_t *ip = cursor_advance(cursor, sizeof(*ip));\n"
+        "    return ip->nextp;\n}\n"
+        "struct own { u64 a; };\n"
+        "int other(struct own *args) { return args->a; }\n"
+    )
+    assert of(consumer, Kind.FIELD) == {}
+
+
+def test_what_a_tool_sets_after_a_failure_is_its_way_to_cope() -> None:
+    text = "int kprobe__f(struct pt_regs *ctx, struct task_struct *t) { return t->FIELD; }"
+    script = f"""
+from bcc import BPF
+for _ in range(2):
+    try:
+        b = BPF(text="{text}".replace("FIELD", "a" if not args.old else "b"))
+        break
+    except Exception:
+        args.old = True
+"""
+    consumer = read_tool(script, "x")
+    (second,) = of(consumer, Kind.FIELD)["task_struct::b"].uses
+    assert second.guard is not None and "args.old" in second.guard.text
+    assert "task_struct::a" in of(consumer, Kind.FIELD)
 
 
 # What cannot be read, and what wants to do harm

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Guard, Kind, Use
@@ -76,6 +78,19 @@ def test_all_conditions_must_hold_for_a_place_to_be_reached() -> None:
     assert reach(guarded_by(HAS, HAS_NOT), HERE, ConsumerKind.BCC) is Reach.UNREACHED
 
 
+def test_a_version_is_asked_of_the_kernel() -> None:
+    for version, answer in (("6, 12, 0", True), ("6, 11, 9", True), ("6, 12, 1", False), ("7, 0, 0", False)):
+        asked = Condition(Kind.CONFIG, f"LINUX_VERSION_CODE >= KERNEL_VERSION({version})", True)
+        assert holds(asked, facts(has_config=False), ConsumerKind.BCC) is answer
+
+
+def test_what_asks_for_more_may_cope() -> None:
+    asks = replace(PLAIN, guard=Guard("both", (HAS,), more=True))
+    assert reach(asks, HERE, ConsumerKind.BCC) is Reach.COPES
+    asks = replace(PLAIN, guard=Guard("both", (HAS_NOT,), more=True))
+    assert reach(asks, HERE, ConsumerKind.BCC) is Reach.UNREACHED
+
+
 def test_what_is_fine_needs_no_guard() -> None:
     assert found(Ruling(Outcome.OK), guarded_by(HAS_NOT)).outcome is Outcome.OK
 
@@ -104,7 +119,7 @@ def test_who_copes_with_absence_does_not_cope_with_another_thing() -> None:
 
 
 def in_place(*others: Condition, conditions: tuple[Condition, ...] = ()) -> Use:
-    return Use(line=4, guard=Guard("another", conditions, others, "it must choose"))
+    return Use(line=4, guard=Guard("another", conditions, instead=others, catch="it must choose"))
 
 
 def test_who_has_something_else_in_place_copes_where_that_is() -> None:

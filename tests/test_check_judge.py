@@ -317,3 +317,33 @@ def test_other_things_have_successors_too(
     assert found.outcome is Outcome.BROKEN
     assert found.suggestions[0].text.startswith(f"it may be {successor} now")
     assert found.suggestions[0].code == code
+
+
+def test_what_is_not_used_on_the_baseline_is_not_compared_with_it(store: Store) -> None:
+    only_new = Guard("if it is new", (Condition(Kind.FUNCTION, "security_map_create", True),))
+    for guard, expected in ((None, ("changed", OLD)), (only_new, ("ok", NEW))):
+        needed = Dependency(Kind.TRACEPOINT_FIELD, "sched:sched_move::a", uses=(Use(line=1, guard=guard),))
+        consumer = Consumer(ConsumerKind.BPF_OBJECT, "c", "c", dependencies=(needed,))
+        found = judge([consumer], [OLD, NEW], None, store, suggest=False).findings[-1]
+        assert (found.outcome.value, found.baseline) == expected
+    # What was named is not replaced: there is nothing to compare with then.
+    found = judge([consumer], [NEW], OLD, store, suggest=False).findings[-1]
+    assert (found.outcome.value, found.baseline) == ("ok", None)
+
+
+def test_parameters_of_a_hook_that_is_not_there_follow_it(store: Store) -> None:
+    hook = Dependency(Kind.FUNCTION, "security_map_alloc", Mechanism.KPROBE)
+    read = Dependency(Kind.PARAMETER, "security_map_alloc::map", Mechanism.KPROBE)
+    consumer = Consumer(ConsumerKind.BPFTRACE, "c", "c", dependencies=(hook, read))
+    *_, first, second = judge([consumer], [NEW], None, store).findings
+    assert first.outcome is second.outcome is Outcome.BROKEN
+    assert first.follows is None and first.suggestions
+    assert second.follows is hook and not second.suggestions
+
+
+def test_functions_that_no_kernel_has_are_explained(store: Store) -> None:
+    hooks = tuple(Dependency(Kind.FUNCTION, name, Mechanism.KPROBE) for name in ("dummy_read", "zpl_read"))
+    consumer = Consumer(ConsumerKind.BPF_OBJECT, "c", "c", dependencies=hooks)
+    report = judge([consumer], [OLD, NEW], None, store)
+    assert outcomes(report) == ["guarded", "guarded", "broken", "broken"]
+    assert "a module from elsewhere" in report.findings[-1].evidence[-1]

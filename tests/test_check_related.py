@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ksurf.check.alternatives import with_alternatives
-from ksurf.check.dependency import Dependency, Guard, Kind, Use
-from ksurf.check.related import is_placeholder, linked, set_at_run_time
+from ksurf.check.dependency import ConsumerKind, Dependency, Guard, Kind, Use
+from ksurf.check.related import explained_absence, is_nowhere, is_placeholder, linked
 from ksurf.check.verdict import Finding, Outcome, Suggestion
 from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism
@@ -99,20 +99,29 @@ def test_a_part_follows_the_whole_that_is_not_there() -> None:
         ("blk_start_request", False),
         ("zpl_read", False),
         ("handle_mm_fault", False),
-        ("trace_probe", False),
         ("_", False),
     ],
 )
 def test_names_that_stand_for_others(name: str, expected: bool) -> None:
-    """A name of general words that one of the kernels has is none."""
-    has = facts(functions={name: absent(name), "trace_probe": function("trace_probe", "trace_probe")})
-    assert is_placeholder(name, [facts(functions={}), has]) is expected
+    assert is_placeholder(name) is expected
 
 
-def test_what_is_set_at_run_time_says_so() -> None:
-    told = set_at_run_time(finding(Kind.FUNCTION, "foo", BROKEN, KPROBE))
+def test_what_no_kernel_has_is_nowhere() -> None:
+    without, has = facts(functions={"f": absent()}), facts(OLD, functions={"f": function("f", "f.isra.0")})
+    assert is_nowhere("f", [without, without])
+    assert not is_nowhere("f", [without, has])
+    # One kernel alone tells nothing, and system calls have an entry's name on each architecture.
+    assert not is_nowhere("f", [without])
+    assert not is_nowhere("__x64_sys_open", [without, without])
+
+
+def test_an_absence_everywhere_is_explained() -> None:
+    told = explained_absence(finding(Kind.FUNCTION, "foo", BROKEN, KPROBE), ConsumerKind.BPF_OBJECT)
     assert told.outcome is GUARDED and told.suggestions == ()
     assert "bpf_program__set_attach_target" in told.consequence
+    for name, consumer in (("zpl_read", ConsumerKind.BPF_OBJECT), ("foo", ConsumerKind.BCC)):
+        told = explained_absence(finding(Kind.FUNCTION, name, BROKEN, KPROBE), consumer)
+        assert told.outcome is BROKEN and "a module from elsewhere" in told.evidence[-1]
 
 
 def hooks(*mechanisms: Mechanism, kind: Kind = Kind.FUNCTION, guard: Guard | None = None) -> list[Dependency]:
@@ -141,3 +150,10 @@ def test_entry_and_exit_are_no_alternatives() -> None:
 def test_a_choice_of_the_loader_is_a_guard_already() -> None:
     held = hooks(FENTRY, KPROBE, guard=Guard('SEC("?fentry/f")'))
     assert with_alternatives(held) == tuple(held)
+
+
+def test_registers_of_another_architecture_are_said_once() -> None:
+    registers = [finding(Kind.FIELD, f"pt_regs::{name}", BROKEN) for name in ("di", "si", "ax")]
+    other = finding(Kind.FIELD, "pt_regs::di", BROKEN, on=OLD)
+    found = followed(*registers, other, finding(Kind.FIELD, "s::a", BROKEN))
+    assert [name for _, name in found] == [None, "pt_regs::di", "pt_regs::di", None, None]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ksurf.check.c_type import alias_names, longer_array, resolved, same_type
+from ksurf.check.c_type import alias_names, longer_array, resolved, same_integer, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts
 from ksurf.check.rules import Case, Ruling, judge_case
@@ -39,6 +39,7 @@ from made_facts import (
     with_export,
     with_field,
 )
+from made_kernel import kernel
 from made_types import enum, func, member, struct, typedef
 
 RELOCATED = (Use(relocation=1),)
@@ -69,6 +70,8 @@ def test_arrays_may_grow_and_typedefs_are_what_they_stand_for() -> None:
     assert not longer_array("struct zone [5]", "struct zone [4]")
     assert not longer_array("struct zone [4]", "struct pane [5]")
     assert not longer_array("int", "int [2]")
+    assert same_integer("long unsigned int", "u64") and same_integer("long", "int")
+    assert not same_integer("unsigned long", "long") and not same_integer("u64", "struct x")
     targets = {"blk_opf_t": "__u32", "kdev_t": "dev_t", "dev_t": "u32", "loop": "loop"}
     assert same_type(resolved("blk_opf_t", targets), "unsigned int")
     assert same_type(resolved("const kdev_t *", targets), "u32 *")
@@ -212,6 +215,16 @@ def test_a_field_of_another_type_or_width_may_be_read_wrongly(text: str) -> None
     assert field(old, new).outcome is Outcome.CHANGED
 
 
+def test_integers_as_long_are_the_same_and_arrays_are_known_on_the_spot() -> None:
+    old, new = one_field("unsigned long a", size=8, on=OLD), one_field("u64 a", size=8)
+    assert field(new, old).outcome is Outcome.OK
+    assert field(one_field("s64 a", size=8), old).outcome is Outcome.CHANGED
+    longer, shorter = one_field("int a[3]", size=12, on=OLD), one_field("int a[2]", size=8)
+    assert field(shorter, longer).outcome is Outcome.CHANGED
+    for consumer in (BPFTRACE, BCC):
+        assert field(shorter, longer, consumer=consumer).outcome is Outcome.OK
+
+
 def test_a_number_that_grew_under_its_name_may_be_read_wrongly_and_a_struct_not() -> None:
     assert field(one_field("dev_t a", size=8), one_field("dev_t a", on=OLD)).outcome is Outcome.CHANGED
     grown = field(one_field("struct in a", size=8), one_field("struct in a", on=OLD))
@@ -255,6 +268,17 @@ def test_core_needs_the_kernels_own_btf() -> None:
     here = facts(features=without, types=types(struct("s", "int a")))
     assert rule(Kind.STRUCT, "s", here).outcome is Outcome.BROKEN
     assert rule(Kind.STRUCT, "s", here, consumer=BCC).outcome is Outcome.OK
+
+
+def test_registers_of_another_architecture_are_what_the_object_was_built_for() -> None:
+    here = with_field(
+        "pt_regs::di", struct("pt_regs", member("u64 regs", size=8)), on=kernel("6.12.0", arch="arm64")
+    )
+    found = rule(Kind.FIELD, "pt_regs::di", here)
+    assert found.outcome is Outcome.BROKEN
+    assert found.consequence.endswith("it was compiled for the registers of another architecture")
+    assert [one.code for one in found.suggestions] == ["-D__TARGET_ARCH_arm64"]
+    assert rule(Kind.FIELD, "pt_regs::di", here, consumer=BCC).suggestions == ()
 
 
 def test_a_type_is_there_or_not_or_another_kind() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["alias_names", "longer_array", "resolved", "same_type"]
+__all__ = ["alias_names", "longer_array", "resolved", "same_integer", "same_type"]
 
 _WORDS = re.compile(
     r"\b(?:const|volatile|restrict|__rcu|__user|__percpu|__kernel|__bitwise|__seg_gs|__seg_fs)\b"
@@ -40,6 +40,13 @@ def same_type(old: str, new: str) -> bool:
     Typedefs of plain integers are the integers: ``__u32`` is ``unsigned int``.
     """
     return old == new or _canonical(old) == _canonical(new)
+
+
+def same_integer(old: str, new: str) -> bool:
+    """Whether both are integers, and signed or not alike: they are the same where they are as long."""
+    integers = _INTEGERS.values()
+    before, after = _canonical(old), _canonical(new)
+    return before in integers and after in integers and (before[0] == "u") is (after[0] == "u")
 
 
 def longer_array(old: str, new: str) -> bool:

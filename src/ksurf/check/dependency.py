@@ -76,6 +76,8 @@ class Condition:
     """What the answer must be for the guarded place to be reached."""
     mechanism: Mechanism | None = None
 
+    # A version is asked for as a configuration's option, ``LINUX_VERSION_CODE >= KERNEL_VERSION(5, 14, 0)``.
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -87,6 +89,8 @@ class Guard:
     conditions: tuple[Condition, ...] = ()
     """All must hold for the place to be reached. Empty where that cannot be told from the kernel: the
     consumer then copes by itself (a weak symbol, an optional program, a ``try``)."""
+    more: bool = False
+    """Beside the conditions something is asked that cannot be told from the kernel."""
     instead: tuple[Condition, ...] = ()
     """The consumer copes only where one of these holds, with that in place of the thing: another attach point
     of the same probe, another program for the same function. Empty where it needs nothing in its place."""

@@ -11,6 +11,7 @@ from typing import Any
 from ksurf.check.c_type import alias_names
 from ksurf.check.dependency import Condition, Dependency, Kind
 from ksurf.check.hook import base_name, is_pattern, pattern_expression, split_hook
+from ksurf.check.version import asked_version
 from ksurf.dataset import lookup
 from ksurf.dataset.lookup.brief import (
     CodeSymbols,
@@ -170,6 +171,8 @@ class _Asked:
         self.by_kind: dict[Kind, set[str]] = {kind: set() for kind in Kind}
         self.patterns: set[tuple[Kind, str, Mechanism | None]] = set()
         for one in wanted:
+            if one.kind is Kind.CONFIG and asked_version(one.name) is not None:
+                continue
             if one.kind in {Kind.FUNCTION, Kind.TRACEPOINT} and is_pattern(one.name):
                 self.patterns.add((one.kind, one.name, one.mechanism))
             else:

@@ -70,6 +70,8 @@ def _libbpf(dependency: Dependency, successor: tuple[str, str] | None) -> Sugges
                 f"    value = BPF_CORE_READ(p, {', '.join(member.split('.'))});"
             )
             return Suggestion("read the one that the kernel has", code, "c")
+        case Kind.FIELD if owner == "pt_regs":
+            return None
         case Kind.FIELD:
             return Suggestion(
                 "read it only where it exists", f"if (bpf_core_field_exists(struct {owner}, {member}))", "c"

@@ -8,6 +8,7 @@ from ksurf.check.dependency import Condition, ConsumerKind, Dependency, Guard, K
 from ksurf.check.facts import Facts
 from ksurf.check.rules import Case, judge_case
 from ksurf.check.verdict import Outcome
+from ksurf.check.version import asked_version, version_code
 
 __all__ = ["Reach", "holds", "reach"]
 
@@ -31,7 +32,7 @@ def reach(use: Use, facts: Facts, consumer: ConsumerKind) -> Reach:
     if any(answer is not None and answer is not wanted for answer, wanted in answers):
         return Reach.UNREACHED
     # A condition whose answer is not known may go either way, and the consumer asks before it goes there.
-    if any(answer is None for answer, _ in answers):
+    if use.guard.more or any(answer is None for answer, _ in answers):
         return Reach.COPES
     return _instead(use.guard, facts, consumer) if use.guard.instead else Reach.REACHED
 
@@ -45,6 +46,8 @@ def _instead(guard: Guard, facts: Facts, consumer: ConsumerKind) -> Reach:
 def holds(condition: Condition, facts: Facts, consumer: ConsumerKind) -> bool | None:
     """Whether a kernel has what a condition asks for; ``None`` where that is not known."""
     if condition.kind is Kind.CONFIG:
+        if (version := asked_version(condition.name)) is not None:
+            return version_code(facts.kernel) >= version
         if not facts.has_config:
             return None
         status = facts.config.get(condition.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts, gather
 from ksurf.check.guard_code import guard, version_guard
 from ksurf.check.guards import Reach, reach
-from ksurf.check.related import is_placeholder, linked, set_at_run_time
+from ksurf.check.related import explained_absence, is_nowhere, linked
 from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.rules.expected import is_as_expected
 from ksurf.check.suggest import Suggestions
@@ -53,7 +53,7 @@ def judge(
     }
     facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
     walk = None if walks is None else walks([facts[kernel] for kernel in kernels])
-    bench = _Bench(facts, baseline)
+    bench = _Bench(facts, baseline, kernels)
     reports = [
         ConsumerReport(
             consumer,
@@ -127,11 +127,15 @@ def _oldest(kernels: Iterable[Kernel], stored: Iterable[Kernel]) -> list[Kernel]
 class _Bench:
     """Judges dependencies; what several consumers need alike is judged once."""
 
-    def __init__(self, facts: Mapping[Kernel, Facts], baseline: Kernel | None) -> None:
+    def __init__(
+        self, facts: Mapping[Kernel, Facts], baseline: Kernel | None, walked: Collection[Kernel]
+    ) -> None:
         self._facts = facts
+        self._walked = walked
         self._baseline = baseline
         self._rulings: dict[tuple[object, ...], Ruling] = {}
         self._baselines: dict[tuple[object, ...], Kernel | None] = {}
+        self._nowhere: dict[str, bool] = {}
         self._series: dict[tuple[str, str], list[Kernel]] = {}
         for kernel in sorted(facts):
             self._series.setdefault((kernel.arch, kernel.flavor), []).append(kernel)
@@ -146,16 +150,43 @@ class _Bench:
         for kernel in kernels:
             baseline = self._baseline_of(consumer, dependency, kernel)
             ruling = self._ruling(consumer, dependency, kernel, baseline)
+            if ruling.outcome is Outcome.CHANGED and baseline is not None:
+                baseline = self._in_use(consumer, dependency, kernel, baseline, walk)
+                ruling = self._ruling(consumer, dependency, kernel, baseline)
             walked = Walked() if walk is None else walk(consumer, self._facts[kernel])
             finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
-            if finding.outcome is Outcome.BROKEN and self._is_set_at_run_time(consumer, dependency):
-                finding = set_at_run_time(finding)
+            if finding.outcome is Outcome.BROKEN and self._is_nowhere(dependency):
+                finding = explained_absence(finding, consumer.kind)
             yield replace(finding, baseline=baseline)
 
-    def _is_set_at_run_time(self, consumer: Consumer, dependency: Dependency) -> bool:
-        if consumer.kind is not ConsumerKind.BPF_OBJECT or dependency.kind is not Kind.FUNCTION:
+    def _is_nowhere(self, dependency: Dependency) -> bool:
+        if dependency.kind is not Kind.FUNCTION:
             return False
-        return is_placeholder(dependency.name, self._facts.values())
+        if dependency.name not in self._nowhere:
+            self._nowhere[dependency.name] = is_nowhere(dependency.name, self._facts.values())
+        return self._nowhere[dependency.name]
+
+    def _in_use(
+        self, consumer: Consumer, dependency: Dependency, kernel: Kernel, baseline: Kernel, walk: Walk | None
+    ) -> Kernel | None:
+        """The baseline, if the consumer uses the thing there; else the oldest of the series where it does."""
+        if self._is_reached(consumer, dependency, baseline, walk):
+            return baseline
+        for other in self._series[kernel.arch, kernel.flavor] if self._baseline is None else ():
+            if self._ruling(
+                consumer, dependency, other, None
+            ).outcome is not Outcome.BROKEN and self._is_reached(consumer, dependency, other, walk):
+                return other
+        return None
+
+    def _is_reached(
+        self, consumer: Consumer, dependency: Dependency, kernel: Kernel, walk: Walk | None
+    ) -> bool:
+        """Whether a consumer needs it on a kernel: what it does not use there is no measure."""
+        facts = self._facts[kernel]
+        walked = walk(consumer, facts) if walk is not None and kernel in self._walked else Walked()
+        reaches = (_reach(use, facts, consumer.kind, walked) for use in dependency.uses)
+        return not dependency.uses or any(one is not Reach.UNREACHED for one in reaches)
 
     def _ruling(
         self, consumer: Consumer, dependency: Dependency, kernel: Kernel, baseline: Kernel | None

@@ -5,7 +5,6 @@ They are relocated against its BTF and walked, as libbpf and the verifier would.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ from ksurf.check.facts import Facts
 from ksurf.check.rules import judge_case
 from ksurf.check.rules.case import Case
 from ksurf.check.verdict import Outcome
+from ksurf.check.version import version_code
 from ksurf.check.walked import Place, Relocated, Walk, Walked
 from ksurf.dataset.lookup.table import in_parallel
-from ksurf.kernel import Kernel, upstream_version
 
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
@@ -151,15 +150,7 @@ def _of_libbpf(facts: Facts) -> dict[str, str]:
     helpers = facts.enumerators("bpf_func_id") or {}
     native = facts.syscalls.native
     return {
-        "LINUX_KERNEL_VERSION": str(_version(facts.kernel)),
+        "LINUX_KERNEL_VERSION": str(version_code(facts.kernel)),
         "LINUX_HAS_BPF_COOKIE": "y" if _COOKIE in helpers else "n",
         "LINUX_HAS_SYSCALL_WRAPPER": "y" if any(row.entry.startswith("__") for row in native) else "n",
     }
-
-
-def _version(kernel: Kernel) -> int:
-    """``KERNEL_VERSION(a, b, c)``; libbpf takes a distribution's upstream version, not its release."""
-    upstream = upstream_version(kernel.version or kernel.release) or kernel.base_version
-    parts = [int(part) for part in re.findall(r"\d+", upstream)]
-    major, minor, patch = (*parts, 0, 0, 0)[:3]
-    return (major << 16) + (minor << 8) + min(patch, 255)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from ksurf.check.dependency import Kind
-from ksurf.check.facts import Facts
+from ksurf.check.dependency import ConsumerKind, Dependency, Kind
+from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.verdict import Finding, Outcome
+from ksurf.kernel import Kernel
 
-__all__ = ["is_placeholder", "linked", "set_at_run_time"]
+__all__ = ["explained_absence", "is_nowhere", "is_placeholder", "linked"]
 
 _HOOKS = {Kind.PARAMETER, Kind.TRACEPOINT_FIELD}
 """What is only read where something is attached."""
@@ -63,7 +64,8 @@ def linked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     for one in findings:
         if one.dependency.name in wanted and not is_pattern(one.dependency.name):
             held.setdefault((one.dependency.kind, one.dependency.name), []).append(one)
-    return tuple(one if one.outcome is Outcome.OK else _linked(one, held) for one in findings)
+    found = (one if one.outcome is Outcome.OK else _linked(one, held) for one in findings)
+    return tuple(_one_of_all_registers(found))
 
 
 def _linked(one: Finding, held: dict[tuple[Kind, str], list[Finding]]) -> Finding:
@@ -78,6 +80,19 @@ def _linked(one: Finding, held: dict[tuple[Kind, str], list[Finding]]) -> Findin
                 if other.outcome is one.outcome:
                     return replace(one, suggestions=(), follows=other.dependency)
     return one
+
+
+def _one_of_all_registers(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Registers of another architecture are all missing for one reason, which the first of them says."""
+    first: dict[Kernel, Dependency] = {}
+    for one in findings:
+        registers = one.dependency.kind is Kind.FIELD and one.dependency.name.startswith("pt_regs::")
+        if registers and one.outcome is Outcome.BROKEN:
+            said = first.setdefault(one.kernel, one.dependency)
+            if said is not one.dependency:
+                yield replace(one, suggestions=(), follows=said)
+                continue
+        yield one
 
 
 def _following_hook(one: Finding, hook: Finding) -> Finding:
@@ -99,29 +114,36 @@ def _wholes(kind: Kind, name: str) -> Iterator[tuple[Kind, str]]:
         yield other, owner
 
 
-def set_at_run_time(finding: Finding) -> Finding:
-    """A finding of a placeholder's absence: what the loader has to do."""
+def explained_absence(finding: Finding, consumer: ConsumerKind) -> Finding:
+    """The finding of a function that none of the kernels has that are looked at."""
     name = finding.dependency.name
-    return replace(
-        finding,
-        outcome=Outcome.GUARDED,
-        consequence=f"{name} seems to stand for what the loader names at run time "
-        "(bpf_program__set_attach_target, bpf_program__attach_kprobe): it must, or turn the program off "
-        "(bpf_program__set_autoload)",
-        evidence=(f"none of the kernels that were looked at has a function {name}",),
-        suggestions=(),
-    )
+    if consumer is ConsumerKind.BPF_OBJECT and is_placeholder(name):
+        return replace(
+            finding,
+            outcome=Outcome.GUARDED,
+            consequence=f"{name} seems to stand for what the loader names at run time "
+            "(bpf_program__set_attach_target, bpf_program__attach_kprobe): it must, or turn the program off "
+            "(bpf_program__set_autoload)",
+            evidence=(f"none of the kernels that were looked at has a function {name}",),
+            suggestions=(),
+        )
+    told = "none of the kernels that were looked at has it: it may be older, or of a module from elsewhere"
+    return replace(finding, evidence=(*finding.evidence, told))
 
 
-def is_placeholder(name: str, kernels: Iterable[Facts]) -> bool:
-    """Whether a function stands for others that the loader names at run time.
-
-    The sign of it is a name of none but general words, or with a word that means nothing, that none of the
-    kernels has a function for. That a kernel has no such function is none: most names that no kernel at hand
-    has are of older kernels, or of modules from elsewhere.
-    """
-    words = [word for word in re.split(r"[_\d]+", base_name(name)) if word]
-    if not words or not (any(w in _META for w in words) or all(w in _GENERAL for w in words)):
+def is_nowhere(name: str, kernels: Collection[Facts]) -> bool:
+    """Whether several kernels were looked at, and none has a function under that name, in any form."""
+    if len(kernels) < 2 or is_pattern(name) or called_by(base_name(name)) is not None:
         return False
     statuses = (facts.functions.get(base_name(name)) for facts in kernels)
     return not any(status is not None and status.is_present for status in statuses)
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a name stands for others: it has a word that means nothing, or none but general words.
+
+    That no kernel has such a function is no sign of it by itself: most names that no kernel at hand has are
+    of older kernels, or of modules from elsewhere.
+    """
+    words = [word for word in re.split(r"[_\d]+", base_name(name)) if word]
+    return any(word in _META for word in words) or (bool(words) and all(word in _GENERAL for word in words))

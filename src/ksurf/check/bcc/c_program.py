@@ -201,7 +201,8 @@ class _Reader:
         function = Function(declared.name, self._place(declared.node), parameters, places)
         self._facts.functions[declared.name] = function
         if len(parameters) == 1 and parameters[0].type.pointers == 1:
-            self._contexts.add(parameters[0].type.base)
+            # What a program is given, if the tool has written down what that is; else it is a helper's.
+            self._contexts |= {parameters[0].type.base} & self._structs.members.keys()
         return function
 
     def _typedef(self, node: Node) -> None:
@@ -236,7 +237,7 @@ class _Reader:
         """Whether a struct is the kernel's: it is not the tool's own, or a copy of the kernel's."""
         own = self._structs.members.get(base)
         if own is None:
-            return base.startswith(_COMPOUND) or base.isidentifier()
+            return base not in _NOT_OF_KERNEL and (base.startswith(_COMPOUND) or base.isidentifier())
         if base not in self._copies:
             made = base in self._structs.objects or base in self._contexts or "(unnamed" in base
             known = self._type_of_field
@@ -466,7 +467,7 @@ class _Reader:
         if event is not None:
             field = member.path.partition(".")[0].removeprefix("data_loc_")
             self._need(Kind.TRACEPOINT_FIELD, f"{event[1]}:{event[2]}::{field}", place)
-        elif self._of_kernel(member.struct) and member.struct not in self._contexts - _KERNEL_CONTEXTS:
+        elif self._of_kernel(member.struct) and member.struct not in self._contexts:
             self._need(Kind.FIELD, _member_name(member), place)
 
     def _own_type(self, member: _Member) -> CType | None:
@@ -548,7 +549,18 @@ class _Reader:
             function.context.append((name, self._place(given[1])))
 
 
-_KERNEL_CONTEXTS = {"struct pt_regs", "struct __sk_buff", "struct xdp_md", "struct bpf_perf_event_data"}
+_NOT_OF_KERNEL = frozenset(
+    f"struct {name}"
+    for name in (
+        # Of bcc/proto.h.
+        *("ethernet_t", "dot1q_t", "arp_t", "ip_t", "ip6_t", "icmp_t", "icmp6_t", "udp_t", "tcp_t"),
+        *("vxlan_t", "vxlan_gpe_t", "ip6_opt_t"),
+        # What the verifier makes of registers and never changes (uapi/linux/bpf.h).
+        *("bpf_raw_tracepoint_args", "bpf_sock_ops", "bpf_sock_addr", "bpf_sock", "sk_msg_md"),
+        *("sk_reuseport_md", "bpf_cgroup_dev_ctx", "bpf_sysctl", "bpf_sockopt", "bpf_sk_lookup"),
+    )
+)
+"""Structs that a tool does not define, and the kernel does not either, or never otherwise."""
 _EXPRESSIONS = frozenset(
     "identifier parenthesized_expression field_expression subscript_expression pointer_expression "
     "cast_expression call_expression assignment_expression binary_expression conditional_expression "

@@ -200,7 +200,8 @@ def merged(guards: Sequence[Guard]) -> Guard | None:
         return None
     distinct = list(dict.fromkeys(guards))
     conditions = dict.fromkeys(condition for guard in distinct for condition in guard.conditions)
-    return Guard(" and ".join(dict.fromkeys(guard.text for guard in distinct)), tuple(conditions))
+    more = bool(conditions) and not all(guard.conditions for guard in distinct)
+    return Guard(" and ".join(dict.fromkeys(guard.text for guard in distinct)), tuple(conditions), more)
 
 
 def simplest(alternatives: Iterable[Guards]) -> list[Guards]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ksurf.check.bcc.guard import And, Atom, Choices, Formula, Guards, Not, Or
 from ksurf.check.bcc.text import LIMIT, Piece, Text, TooLong
 from ksurf.check.dependency import Condition, Kind
+from ksurf.check.version import VERSION_CODE
 
 __all__ = ["DEFINE", "Preprocessed", "preprocess"]
 
@@ -329,7 +330,7 @@ class _Condition:
             if not bare:
                 self._expect(")")
             return self._defined(name)
-        if token == "LINUX_VERSION_CODE" and self._peek() in _COMPARED:
+        if token == VERSION_CODE and self._peek() in _COMPARED:
             return self._version(self._next())
         if not token[0].isalnum() and token[0] != "_":
             raise ValueError(token)
@@ -362,6 +363,6 @@ class _Condition:
             self._expect(end)
         if comparison in {">", "<="}:
             numbers[2] += 1
-        text = f"LINUX_VERSION_CODE >= KERNEL_VERSION({', '.join(map(str, numbers))})"
-        atom = Atom(text, f"#if {text}")
+        text = f"{VERSION_CODE} >= KERNEL_VERSION({', '.join(map(str, numbers))})"
+        atom = Atom(text, f"#if {text}", Condition(Kind.CONFIG, text, True))
         return atom if comparison in {">=", ">"} else Not(atom)

@@ -322,7 +322,8 @@ class _Way:
 
     def _option(self, node: ast.expr) -> Atom:
         written = self._script.written(node)
-        return Atom(f"option {written}", written, guards=False)
+        # What a tool sets itself when an attempt has failed is its way to cope.
+        return Atom(f"option {written}", written, guards=written in self._script.set_on_failure)
 
     # Expressions
 

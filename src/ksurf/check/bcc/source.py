@@ -73,6 +73,16 @@ class Script:
         self._files: dict[str, Text | None] = {}
         self._read_file = read_file
         self._steps = 0
+        self.set_on_failure = frozenset(
+            self.written(target)
+            for handler in ast.walk(tree)
+            if isinstance(handler, ast.ExceptHandler)
+            for node in ast.walk(handler)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name | ast.Attribute)
+        )
+        """What is given a value where something has failed."""
 
     def file(self, path: str) -> Text | None:
         """What is in a file that the tool reads its C from."""

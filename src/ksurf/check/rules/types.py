@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ksurf.check.c_type import longer_array, resolved, same_type
+from ksurf.check.c_type import longer_array, resolved, same_integer, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
 from ksurf.check.rules.case import FINE, Case, Ruling, with_module
-from ksurf.check.verdict import Outcome
+from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.field import OwnedField
 from ksurf.surface.type_change import compare_types
 from ksurf.surface.types import Field
@@ -14,6 +14,8 @@ from ksurf.surface.types import Field
 __all__ = ["enumerator_rule", "field_rule", "listed_rule", "type_rule", "unread"]
 
 _KINDS = ("struct", "union", "enum", "typedef")
+_TARGETS = {"amd64": "x86", "arm64": "arm64", "ppc64el": "powerpc", "riscv64": "riscv", "s390x": "s390"}
+"""Architectures, as libbpf calls them."""
 _PREFIXES = {Kind.HELPER: "BPF_FUNC_"}
 _NUMBERS = ("u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "int", "long", "short", "char", "bool")
 
@@ -82,7 +84,10 @@ def field_rule(case: Case) -> Ruling:
         owner = owner.removeprefix("struct ").removeprefix("union ")
         known = case.facts.definitions(owner, "struct", "union", "typedef")
         what = f"{owner} has no field {path}" if known else f"the kernel has no type {owner}"
-        return Ruling(Outcome.BROKEN, f"{unread(case)}: {what}")
+        built = _other_registers(case) if owner == "pt_regs" else ()
+        if built:
+            what += ", it was compiled for the registers of another architecture"
+        return Ruling(Outcome.BROKEN, f"{unread(case)}: {what}", (), built)
     images = [image for variant in status.variants for image in variant.images]
     before = None if case.baseline is None else case.baseline.fields.get(name)
     if before is None or not before.variants:
@@ -90,6 +95,14 @@ def field_rule(case: Case) -> Ruling:
     # Where several structs share the name, one that is as it was is enough: which is meant cannot be told.
     rulings = [_compare(case, old.content, new.content) for old in before.variants for new in status.variants]
     return with_module(min(rulings, key=lambda ruling: ruling.outcome), images)
+
+
+def _other_registers(case: Case) -> tuple[Suggestion, ...]:
+    """What an object has to be compiled with that reads registers. Source: libbpf's bpf_tracing.h."""
+    target = _TARGETS.get(case.facts.kernel.arch)
+    if case.consumer is not ConsumerKind.BPF_OBJECT or target is None:
+        return ()
+    return (Suggestion("build the object for each architecture", f"-D__TARGET_ARCH_{target}", "text"),)
 
 
 def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
@@ -102,7 +115,8 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     if (a.bit_size is None) != (b.bit_size is None):
         word = "a bit field" if b.bit_size is not None else "no bit field any more"
         return Ruling(Outcome.CHANGED, f"{name} is {word}: it may be read wrongly", evidence)
-    if not _same(case, a.type, b.type) and not is_built:
+    as_long = a.byte_size == b.byte_size and a.byte_size is not None
+    if not _same(case, a.type, b.type, as_long) and not is_built:
         return Ruling(Outcome.CHANGED, f"{name} has another type: it may be read wrongly", evidence)
     resized = a.byte_size != b.byte_size and None not in (a.byte_size, b.byte_size)
     if resized and _is_number(b) and not is_built:
@@ -116,12 +130,16 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     return FINE
 
 
-def _same(case: Case, old: str, new: str) -> bool:
+def _same(case: Case, old: str, new: str, as_long: bool) -> bool:
     """Whether a field's types are the same, by what typedefs stand for on each kernel; arrays may grow."""
     assert case.baseline is not None
     if same_type(old, new) or longer_array(old, new):
         return True
-    return same_type(resolved(old, case.baseline.aliases()), resolved(new, case.facts.aliases()))
+    # These know on each kernel how long it is.
+    if case.consumer in {ConsumerKind.BCC, ConsumerKind.BPFTRACE} and longer_array(new, old):
+        return True
+    before, after = resolved(old, case.baseline.aliases()), resolved(new, case.facts.aliases())
+    return same_type(before, after) or (as_long and same_integer(before, after))
 
 
 def _is_number(field: Field) -> bool:
