@@ -14,7 +14,7 @@ use ksurf_read::bpf::btf_ext::BtfExt;
 use ksurf_read::bpf::core::{relocations, resolve, Status, Target as Kernel};
 use ksurf_read::bpf::embedded;
 use ksurf_read::bpf::object::{Object, Target as Referred};
-use ksurf_read::btf::{thin, Btf, Kind};
+use ksurf_read::btf::{thin, Btf, Kind, Thin};
 use ksurf_read::ctype;
 use ksurf_read::dwarf::Sections;
 use ksurf_read::elf::{Buffer, Image, Memory};
@@ -379,8 +379,11 @@ pub fn core(data: &[u8]) {
     let Ok(image) = Image::parse(Buffer::Memory(data.to_vec())) else { return };
     let Some(own) = image.section(".BTF").map(|section| image.section_bytes(section)) else { return };
     let Ok(btf) = Btf::parse(own, None) else { return };
-    if let Ok(thinned) = thin(own, Some(&btf)) {
-        assert!(thinned.len() == own.len() && Btf::parse(&thinned, Some(&btf)).is_ok());
+    for base in [None, Some(&btf)] {
+        if let Ok(Thin { bytes, of_base }) = thin(own, base, &[0, 7, u32::MAX]) {
+            assert!(bytes.len() == own.len() && Btf::parse(&bytes, base).is_ok());
+            assert!(base.is_some() || of_base.is_empty());
+        }
     }
     let ext = image.section(".BTF.ext").map(|section| BtfExt::parse(image.section_bytes(section), &btf));
     if let Some(Ok(ext)) = ext {
