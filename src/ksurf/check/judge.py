@@ -156,7 +156,7 @@ class _Bench:
             walked = Walked() if walk is None else walk(consumer, self._facts[kernel])
             finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
             if finding.outcome is Outcome.BROKEN and self._is_nowhere(dependency):
-                finding = explained_absence(finding, consumer.kind)
+                finding = explained_absence(finding, consumer.kind, len(self._facts))
             yield replace(finding, baseline=baseline)
 
     def _is_nowhere(self, dependency: Dependency) -> bool:

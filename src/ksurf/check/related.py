@@ -114,8 +114,8 @@ def _wholes(kind: Kind, name: str) -> Iterator[tuple[Kind, str]]:
         yield other, owner
 
 
-def explained_absence(finding: Finding, consumer: ConsumerKind) -> Finding:
-    """The finding of a function that none of the kernels has that are looked at."""
+def explained_absence(finding: Finding, consumer: ConsumerKind, kernels: int) -> Finding:
+    """The finding of a function that none of the kernels has that are looked at, so many."""
     name = finding.dependency.name
     if consumer is ConsumerKind.BPF_OBJECT and is_placeholder(name):
         return replace(
@@ -127,13 +127,15 @@ def explained_absence(finding: Finding, consumer: ConsumerKind) -> Finding:
             evidence=(f"none of the kernels that were looked at has a function {name}",),
             suggestions=(),
         )
+    if kernels < 2:
+        return finding
     told = "none of the kernels that were looked at has it: it may be older, or of a module from elsewhere"
     return replace(finding, evidence=(*finding.evidence, told))
 
 
 def is_nowhere(name: str, kernels: Collection[Facts]) -> bool:
-    """Whether several kernels were looked at, and none has a function under that name, in any form."""
-    if len(kernels) < 2 or is_pattern(name) or called_by(base_name(name)) is not None:
+    """Whether none of the kernels has a function under that name, in any form."""
+    if is_pattern(name) or called_by(base_name(name)) is not None:
         return False
     statuses = (facts.functions.get(base_name(name)) for facts in kernels)
     return not any(status is not None and status.is_present for status in statuses)
