@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.kernels import KSURF, data_archive, package, vmlinux
+from benchmarks.kernels import KSURF, data_archive, package, tools, vmlinux
 from benchmarks.measure import Contestant, Result, compete
 
 CLOUD = "debian:6.12-cloud-amd64"
@@ -128,6 +128,24 @@ def reports(options: argparse.Namespace) -> None:
         figure("median", results[0].median, "s", limit)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Programs that are checked against eight kernels, the whole process."""
+    dataset = options.folder / "eight"
+    for selector in EIGHT:  # nothing, where the reports have made it
+        if subprocess.run([KSURF, "add", package(selector), "--dataset", dataset]).returncode:
+            sys.exit(f"{selector} could not be read")
+    folder = tools("libbpf-tools", options.folder)
+    for title, path, limit in (
+        ("ksurf check of one object", folder / "biolatency", 1),
+        ("ksurf check of all objects of libbpf-tools", folder, 5),
+    ):
+        command: list[str | Path] = [KSURF, "check", path, "--dataset", dataset]
+        contestants = [Contestant(title, command, statuses=(0, 1))]
+        results = compete(f"{title}, {len(EIGHT)} kernels", contestants, options.runs)
+        figure("median", results[0].median, "s", limit)
+        figure("peak memory", results[0].peak_bytes / 2**30, "GiB", 1)
+
+
 def example(name: str) -> Path:
     """Build an example of the reader, a program without Python, and return its path."""
     build = [
@@ -169,6 +187,7 @@ PARTS = {
     "btf": btf,
     "package": package_to_dataset,
     "reports": reports,
+    "check": check,
 }
 
 if __name__ == "__main__":

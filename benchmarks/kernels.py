@@ -1,4 +1,4 @@
-"""The kernels that are measured, and the pieces of their packages that the peers read."""
+"""The kernels that are measured, the pieces of their packages that the peers read, and programs to check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-__all__ = ["KSURF", "data_archive", "package", "vmlinux"]
+__all__ = ["KSURF", "data_archive", "package", "tools", "vmlinux"]
 
 KSURF = Path(sys.executable).with_name("ksurf")
 _PIECE = 1 << 22
@@ -45,6 +45,15 @@ def vmlinux(package: Path, folder: Path) -> Path:
             assert file is not None
             _copy(file, entry.size, target)
     return target
+
+
+def tools(name: str, folder: Path) -> Path:
+    """Return the folder with a package's tools, fetched as the tests do it."""
+    # Packages that are no kernels are fetched for the tests alone.
+    sys.path.append(str(Path(__file__).parent.parent / "tests"))
+    from material import Material
+
+    return Material(folder).unpacked(name) / "usr" / "sbin"
 
 
 def _seek_member(file: IO[bytes], name: str) -> int:
