@@ -69,7 +69,9 @@ def test_an_error_here_ends_the_work_there(monkeypatch: pytest.MonkeyPatch) -> N
 def test_ctrl_c_ends_both_and_prints_no_traceback_of_the_other(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import os, time\n"
+        "import os, signal, time\n"
+        # A shell in the background has its children ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "os.cpu_count = lambda: 2\n"
         "from ksurf.cli.beside import beside\n"
         "with beside(lambda: time.sleep(600)):\n"
