@@ -67,8 +67,9 @@ def command(
     something could not be checked.
     """
     from ksurf.cli.checking import checked, could_not_check
+    from ksurf.cli.garbage import none_looked_for
 
-    with could_not_check():
+    with could_not_check(), none_looked_for():
         page = checked(
             paths, selectors=selectors, baseline=baseline, policy=policy, fail_on=fail_on, dataset=dataset
         )

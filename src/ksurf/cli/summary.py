@@ -39,8 +39,9 @@ def command(
     count. The exit status is 2 if something could not be checked.
     """
     from ksurf.cli.checking import COULD_NOT, checked, could_not_check
+    from ksurf.cli.garbage import none_looked_for
 
-    with could_not_check():
+    with could_not_check(), none_looked_for():
         page = checked(
             paths,
             selectors=selectors,
