@@ -100,7 +100,9 @@ def test_kvm_make_request_is_fully_inlined_where_the_published_report_says_so(
 @pytest.mark.parametrize("name", NAMES)
 def test_the_markdown_report_has_the_published_shape(real_kernels: RealKernels, name: str) -> None:
     kernels = [real_kernels.pull(selector) for selector in SELECTORS]
-    text = real_kernels.ksurf("show", "function", name, "--format", "md", "--baseline", "6.12-cloud-amd64")
+    on = [word for pulled in kernels for word in ("--on", pulled.kernel.id)]
+    baseline = ("--baseline", "6.12-cloud-amd64")
+    text = real_kernels.ksurf("show", "function", name, "--format", "md", *baseline, *on)
     assert misshapen(text) is None
     groups = dict(
         re.findall(r"^<b>(\w+)</b>\n<ul>\n(.*?)^</ul>", text.split("## Differences")[0], re.M | re.S)
