@@ -25,25 +25,20 @@ from ksurf.kernel import Kernel
 from ksurf.surface.attach import (
     CodeFacts,
     Features,
-    HookFacts,
-    KfuncFacts,
     Mechanism,
-    TracepointFacts,
     Verdict,
     attach_code,
-    attach_hook,
-    attach_kfunc,
-    attach_tracepoint,
     features_of,
 )
-from ksurf.surface.attach_change import by_name as by_symbol
+from ksurf.surface.attach_rows import hook_verdicts, kfunc_verdicts, tracepoint_verdicts
 from ksurf.surface.config import judge_option
 from ksurf.surface.export import judge_export
 from ksurf.surface.field import OwnedField, judge_field, owner_and_path, types_on_the_way
 from ksurf.surface.function import SPLIT_SUFFIX, FunctionStatus, judge, suffixes
 from ksurf.surface.kfunc import Kfunc, judge_kfunc
-from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION, Hook, hooks, judge_hook
+from ksurf.surface.lsm import HOOKS_UNION, Hook, hooks, judge_hook
 from ksurf.surface.symbol import SymbolStatus
+from ksurf.surface.syscall import native_abi
 from ksurf.surface.tracepoint import TraceEvent, judge_tracepoint, prototype_names
 from ksurf.surface.types import enumerators, prototype_text
 
@@ -77,8 +72,8 @@ class Syscalls:
     @property
     def native(self) -> tuple[Syscall, ...]:
         """Those of programs whose pointers are as wide as the kernel's."""
-        abis = {row.abi for row in self.rows} & {"32", "64"}
-        return tuple(row for row in self.rows if row.abi == max(abis, default=None))
+        own = native_abi(row.abi for row in self.rows)
+        return tuple(row for row in self.rows if row.abi == own)
 
     def named(self, name: str) -> Syscall | None:
         """The one that users know by that name."""
@@ -243,6 +238,7 @@ def gather(
     behind = {
         row.tracepoint or row.name for held in events.values() for found in held for row in found if row.name
     }
+    shipped = _shipped(events, marks, kernels)
     names = asked.types | functions | {one for name in behind for one in prototype_names(name)}
     types = _types(names, asked.fields, kernels)
     fields = [_fields(kernel, asked.fields, own) for (kernel, _), own in zip(kernels, types, strict=True)]
@@ -269,7 +265,7 @@ def gather(
                 matches=matches[at],
                 types=own,
                 fields=fields[at],
-                **_tracepoints(kernel, {name: held[at] for name, held in events.items()}, own, marks[at]),
+                **_tracepoints(kernel, {name: held[at] for name, held in events.items()}, own, shipped[at]),
                 **_hooks(kernel, asked.names(Kind.LSM), own, ids[at], features[at]),
                 **_kfuncs(kernel, asked.names(Kind.KFUNC), own, ids[at]),
                 exports={name: judge_export(kernel, name, held[at]) for name, held in exports.items()},
@@ -279,6 +275,15 @@ def gather(
             )
         )
     return result
+
+
+def _shipped(
+    events: Mapping[str, Sequence[Iterable[Any]]], marks: Sequence[Marks], kernels: Kernels
+) -> list[set[str]]:
+    """The images with BTF, as far as it matters for these tracepoints: modules take a look at every type."""
+    if any(row.image != "vmlinux" for held in events.values() for found in held for row in found):
+        return lookup.images_with_btf(kernels)
+    return [{"vmlinux"} if mark.btf else set() for mark in marks]
 
 
 def _entries(syscalls: Syscalls, name: str) -> list[Syscall]:
@@ -403,25 +408,13 @@ def _tracepoints(
     kernel: Kernel,
     events: Mapping[str, tuple[Any, ...]],
     types: Mapping[str, tuple[TypeRow, ...]],
-    mark: Marks,
+    shipped: Collection[str],
 ) -> dict[str, Any]:
     prototypes = {name: rows[0].definition for name, rows in types.items() if rows}
     statuses, verdicts = {}, {}
     for name, rows in events.items():
         statuses[name] = judge_tracepoint(kernel, name, rows, prototypes)
-        judged = []
-        for row in rows:
-            names = prototype_names(row.tracepoint or row.name)
-            found = [r for one in names for r in types.get(one, ()) if r.image == row.image]
-            # Of a module's own BTF only what was looked up tells that there is some.
-            ships = mark.btf if row.image == "vmlinux" else any(r.evidence == "btf" for r in found)
-            shipped = [r for r in found if r.evidence == "btf" and r.definition.kind == "typedef"]
-            known = bool(shipped) if ships else None
-            facts = TracepointFacts(
-                row.system is not None, row.tracepoint is not None or row.system is None, known
-            )
-            judged.append(attach_tracepoint(facts))
-        verdicts[name] = by_symbol(judged)
+        verdicts[name] = tracepoint_verdicts(rows, types, shipped)
     return {"tracepoints": statuses, "tracepoint_verdicts": verdicts}
 
 
@@ -434,16 +427,7 @@ def _hooks(
 ) -> dict[str, Any]:
     unions = [row.definition for row in types.get(HOOKS_UNION, ()) if row.definition.kind == "union"]
     found = hooks(unions[0] if unions else None, ids)
-    verdicts = {}
-    for name in names:
-        sets = {row.set for row in ids if row.name == f"bpf_lsm_{name}"}
-        described = any(
-            row.definition.kind == "func" and row.evidence == "btf"
-            for row in types.get(f"bpf_lsm_{name}", ())
-        )
-        verdicts[name] = attach_hook(
-            HookFacts(described, BPF_HOOKS in sets, BPF_HOOKS_DISABLED in sets), features
-        )
+    verdicts = {name: hook_verdicts(name, types, ids, features)[Mechanism.LSM] for name in names}
     return {
         "hooks": {name: judge_hook(kernel, name, found) for name in names},
         "hook_verdicts": verdicts,
@@ -465,13 +449,9 @@ def _kfuncs(
     known = {value: key for key, value in enumerators(kinds[0].definition).items()} if kinds else {}
     statuses = {name: judge_kfunc(kernel, name, ids, prototypes, known) for name in names}
     verdicts = {
-        name: attach_kfunc(
-            KfuncFacts(
-                any(r.definition.kind == "func" and r.evidence == "btf" for r in types.get(name, ())),
-                status.variants[0].content.program_types if status.variants else None,
-            )
-        )
+        name: kfunc_verdicts(status, types)[Mechanism.KFUNC_CALL]
         for name, status in statuses.items()
+        if status.is_present
     }
     return {"kfuncs": statuses, "kfunc_verdicts": verdicts}
 

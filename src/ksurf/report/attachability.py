@@ -47,6 +47,7 @@ from ksurf.surface.change import Change
 from ksurf.surface.diff import KindDiff, diff_kind
 from ksurf.surface.kfunc import is_kfunc
 from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED, HOOKS_UNION
+from ksurf.surface.syscall import native_abi
 from ksurf.surface.tracepoint import BTF_TRACE
 from ksurf.surface.types import fields
 
@@ -266,7 +267,7 @@ def _syscalls(side: Side) -> Mapping[str, Sequence[_Verdicts]]:
 
     calls = side.tables["syscalls"]
     abis, names = (values_of(calls[column]) for column in ("abi", "name"))
-    own = max((abi for abi in abis if abi in {"32", "64"}), default=None)
+    own = native_abi(abis)
     entries = pc.is_in(side.names["symbols"], value_set=side.names["entries"])
     entries = pc.and_(entries, side.in_vmlinux)
     judged = [

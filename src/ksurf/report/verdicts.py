@@ -9,19 +9,9 @@ from typing import Any
 from ksurf.dataset import lookup
 from ksurf.dataset.rows import TypeRow
 from ksurf.report.find import Kernels
-from ksurf.surface.attach import (
-    HookFacts,
-    KfuncFacts,
-    Mechanism,
-    TracepointFacts,
-    Verdict,
-    attach_hook,
-    attach_kfunc,
-    attach_symbols,
-    attach_tracepoint,
-    features_of,
-)
+from ksurf.surface.attach import Mechanism, Verdict, attach_symbols, features_of
 from ksurf.surface.attach_change import by_name
+from ksurf.surface.attach_rows import hook_verdicts, kfunc_verdicts, tracepoint_verdicts
 from ksurf.surface.lsm import BPF_HOOKS, BPF_HOOKS_DISABLED
 from ksurf.surface.symbol import SymbolStatus
 from ksurf.surface.syscall import native_entry
@@ -45,28 +35,23 @@ def with_verdicts(kind: str, found: _Found, kernels: Kernels) -> dict[str, list[
 
 
 def _tracepoints(found: _Found, kernels: Kernels) -> dict[str, list[_Verdicts]]:
-    rows_of = {
+    rows = {
         name: [[variant.content.row for variant in status.variants] for status in statuses]
         for name, statuses in found.items()
     }
-    behind = {row.tracepoint or row.name for held in rows_of.values() for rows in held for row in rows}
-    typedefs = lookup.types_named([f"{BTF_TRACE}{one}" for one in behind], kernels, kinds=("typedef",))
+    behind = {row.tracepoint or row.name for held in rows.values() for own in held for row in own}
+    types = _types([f"{BTF_TRACE}{one}" for one in behind], "typedef", kernels)
     shipped = lookup.images_with_btf(kernels)
-
-    def verdicts(row: Any, at: int) -> _Verdicts:
-        types = typedefs[f"{BTF_TRACE}{row.tracepoint or row.name}"][at].types
-        event = row.system is not None
-        has = _in_btf(types, row.image) if row.image in shipped[at] else None
-        return attach_tracepoint(TracepointFacts(event, row.tracepoint is not None or not event, has))
-
     return {
-        name: [by_name([verdicts(row, at) for row in rows]) for at, rows in enumerate(held)]
-        for name, held in rows_of.items()
+        name: [tracepoint_verdicts(*about) for about in zip(held, types, shipped, strict=True)]
+        for name, held in rows.items()
     }
 
 
-def _in_btf(types: Sequence[TypeRow], image: str) -> bool:
-    return any(row.image == image and row.evidence == "btf" for row in types)
+def _types(names: Sequence[str], kind: str, kernels: Kernels) -> list[dict[str, tuple[TypeRow, ...]]]:
+    """What each kernel defines under these names."""
+    found = lookup.types_named(names, kernels, kinds=(kind,))
+    return [{name: found[name][at].types for name in names} for at in range(len(kernels))]
 
 
 def _syscalls(found: _Found, kernels: Kernels) -> dict[str, list[_Verdicts]]:
@@ -98,36 +83,22 @@ def _syscalls(found: _Found, kernels: Kernels) -> dict[str, list[_Verdicts]]:
 
 
 def _hooks(found: _Found, kernels: Kernels) -> dict[str, list[_Verdicts]]:
-    functions = lookup.types_named([f"bpf_lsm_{name}" for name in found], kernels, kinds=("func",))
+    types = _types([f"bpf_lsm_{name}" for name in found], "func", kernels)
     sets = lookup.btf_ids(kernels, sets={BPF_HOOKS, BPF_HOOKS_DISABLED})
     features = [features_of(marks) for marks in lookup.kernel_marks(kernels)]
-
-    def verdicts(name: str, at: int) -> _Verdicts:
-        listed = {row.set for row in sets[at] if row.name == f"bpf_lsm_{name}"}
-        has = _in_btf(functions[f"bpf_lsm_{name}"][at].types, "vmlinux")
-        facts = HookFacts(has, BPF_HOOKS in listed, BPF_HOOKS_DISABLED in listed)
-        return {Mechanism.LSM: attach_hook(facts, features[at])}
-
     return {
-        name: [verdicts(name, at) if status.is_present else {} for at, status in enumerate(statuses)]
+        name: [
+            hook_verdicts(name, types[at], sets[at], features[at]) if status.is_present else {}
+            for at, status in enumerate(statuses)
+        ]
         for name, statuses in found.items()
     }
 
 
 def _kfuncs(found: _Found, kernels: Kernels) -> dict[str, list[_Verdicts]]:
-    functions = lookup.types_named(list(found), kernels, kinds=("func",))
-
-    def verdicts(name: str, status: SymbolStatus[Any], at: int) -> _Verdicts:
-        types = functions[name][at].types
-        return by_name(
-            [
-                {Mechanism.KFUNC_CALL: attach_kfunc(KfuncFacts(_in_btf(types, image), kfunc.program_types))}
-                for kfunc, image in ((v.content, image) for v in status.variants for image in v.images)
-            ]
-        )
-
+    types = _types(list(found), "func", kernels)
     return {
-        name: [verdicts(name, status, at) for at, status in enumerate(statuses)]
+        name: [kfunc_verdicts(*about) for about in zip(statuses, types, strict=True)]
         for name, statuses in found.items()
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ksurf.dataset.rows import Syscall
@@ -10,7 +10,7 @@ from ksurf.kernel import Kernel
 from ksurf.surface.change import Change
 from ksurf.surface.symbol import SymbolStatus, found
 
-__all__ = ["EntryChanged", "NumberChanged", "compare_syscalls", "judge_syscall", "native_entry"]
+__all__ = ["EntryChanged", "NumberChanged", "compare_syscalls", "judge_syscall", "native_abi", "native_entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,17 @@ def judge_syscall(kernel: Kernel, name: str, rows: Iterable[Syscall]) -> SymbolS
     )
 
 
-def native_entry(rows: Iterable[Syscall], abis: Collection[str]) -> str | None:
-    """The symbol that a system call leads to in the kernel's own table, given all tables of the kernel.
+def native_abi(abis: Iterable[str]) -> str | None:
+    """The kernel's own table among those that it has.
 
     That is the one for 64 bits where there is one; tables for other sizes of pointers are never it.
     """
-    own = max((abi for abi in abis if abi in {"32", "64"}), default=None)
+    return max((abi for abi in abis if abi in {"32", "64"}), default=None)
+
+
+def native_entry(rows: Iterable[Syscall], abis: Iterable[str]) -> str | None:
+    """The symbol that a system call leads to in the kernel's own table, given all tables of the kernel."""
+    own = native_abi(abis)
     return next((row.entry for row in rows if row.abi == own), None)
 
 
