@@ -457,8 +457,10 @@ def export(here: Facts, before: Facts | None = None, **more: Any) -> Ruling:
 
 def test_an_export_is_linked_with_under_its_conditions() -> None:
     old = exported(OLD)
-    assert export(exported(), old) == Ruling(Outcome.OK)
-    assert export(exported(), crc=1).outcome is Outcome.OK
+    unknown = export(exported(), old)
+    assert unknown.outcome is Outcome.OK
+    assert "the module tells no prototype of it" in unknown.evidence[0]
+    assert export(exported(), crc=1) == Ruling(Outcome.OK)
     other = export(exported(), crc=2)
     assert (other.outcome, other.evidence[0]) == (
         Outcome.BROKEN,

@@ -34,6 +34,7 @@ __all__ = [
     "extract_package",
     "head",
     "module_needs",
+    "module_types",
 ]
 
 class ReadError(Exception):
@@ -225,6 +226,17 @@ def module_needs(path: str) -> ModuleNeeds:
     """Read a module (``.ko``), plain or compressed (xz, zstd, gzip).
 
     Source: kernel/module/, include/linux/module.h.
+    """
+
+def module_types(path: str) -> tuple[dict[str, ArrowStream], str | None] | None:
+    """What a module was compiled with, by its DWARF; ``None`` if it has none.
+
+    ``definitions`` and ``members`` are as in datasets, with equal keys: the types that it defines, its own
+    and the kernel's, its functions, and those that it declares and calls, whose parameters have no names.
+    ``files`` has ``key`` (of a definition) and ``file``, which declares it: relative to the folder that the
+    module was compiled in, or absolute. ``named`` has ``kind`` (``struct``, ``union``, ``enum``, ``typedef``)
+    and ``name`` of what variables, parameters and results in its code are, or point to; functions that were
+    inlined into it count. The text says what could not be read, if something.
     """
 
 def deb_control(path: str) -> str:

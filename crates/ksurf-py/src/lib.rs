@@ -242,7 +242,7 @@ mod _core {
     #[pymodule_export]
     use super::bpf::{bpf_object, bpf_objects, BpfObject};
     #[pymodule_export]
-    use super::module::{module_needs, ModuleNeeds};
+    use super::module::{module_needs, module_types, ModuleNeeds};
 
     #[pymodule_export]
     use super::walk::core_walk;

@@ -1,13 +1,15 @@
 //! Kernel modules as consumers.
 
 use crate::error::{exception, ReadError};
-use crate::tables::{optional, required, table, texts, Table};
+use crate::tables::{optional, repeated, required, table, tables, texts, unsigned, Table};
 use crate::ArrowStream;
 use arrow_array::{BooleanArray, UInt32Array};
 use ksurf_read::archive::decompress;
 use ksurf_read::error::{At, Error, Result};
+use ksurf_read::extract::{self, ModuleTypes};
 use ksurf_read::module::{needs, Needs};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,4 +59,24 @@ fn imports(needs: &Needs) -> std::result::Result<Table, arrow_schema::ArrowError
             optional("crc", Arc::new(crcs)),
         ],
     )
+}
+
+#[pyfunction]
+pub fn module_types(py: Python<'_>, path: PathBuf) -> PyResult<Option<(Py<PyDict>, Option<String>)>> {
+    let found = py.detach(|| extract::module_types(&path)).map_err(|e| exception(&e))?;
+    let Some(ModuleTypes { kernel, files, named, incomplete }) = found else { return Ok(None) };
+    let made = py.detach(|| {
+        let (keys, files) = files.into_iter().unzip();
+        let (kinds, names) = named.into_iter().unzip();
+        let mut made: Vec<Table> = tables(kernel)?;
+        made.retain(|table| matches!(table.name, "definitions" | "members"));
+        made.push(table("files", vec![required("key", unsigned(keys)), required("file", texts(files))])?);
+        made.push(table("named", vec![required("kind", repeated(kinds)), required("name", texts(names))])?);
+        Ok(made)
+    });
+    let dict = PyDict::new(py);
+    for table in made.map_err(|e: arrow_schema::ArrowError| ReadError::new_err(e.to_string()))? {
+        dict.set_item(table.name, Py::new(py, ArrowStream(table))?)?;
+    }
+    Ok(Some((dict.unbind(), incomplete)))
 }

@@ -142,6 +142,35 @@ pub fn dwarf_types(path: &Path) -> Result<Extraction> {
     read().at(&place)
 }
 
+/// What a module's DWARF tells of what it needs: the types, of which the tables are filled, the files that declare
+/// them, and which its code names.
+pub struct ModuleTypes {
+    pub kernel: Kernel,
+    /// Keys of definitions, and the files that declare them.
+    pub files: Vec<(u64, String)>,
+    /// Kinds and names.
+    pub named: Vec<(&'static str, String)>,
+    /// Why a part is missing, if it is.
+    pub incomplete: Option<String>,
+}
+
+/// Reads the types that a module was compiled with, plain or compressed; `None` if it has no DWARF.
+pub fn module_types(path: &Path) -> Result<Option<ModuleTypes>> {
+    let place = path.display().to_string();
+    let read = || {
+        let image = Image::parse(Source::File(path.to_path_buf()).open()?)?;
+        let Some(sections) = Sections::of(&image) else { return Ok(None) };
+        let needs = from_dwarf::needs(&sections)?;
+        let mut rows = ImageRows::empty(&image::module_name(&place), &place, Evidence::Dwarf);
+        rows.types = TypeSource::Read(Box::new(needs.types));
+        let (kernel, incomplete) = join(vec![rows]);
+        let named = needs.named.into_iter().map(|(kind, name)| (kind.as_str(), name));
+        let incomplete = incomplete.into_iter().next().map(|one| one.reason);
+        Ok(Some(ModuleTypes { kernel, files: needs.files, named: named.collect(), incomplete }))
+    };
+    read().at(&place)
+}
+
 /// Reads the running kernel from its BTF (`/sys/kernel/btf`) and symbol list (`/proc/kallsyms`).
 pub fn host(btf_dir: &Path, kallsyms_path: &Path, progress: &Progress) -> Result<Extraction> {
     let mut unreadable = Vec::new();

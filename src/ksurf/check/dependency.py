@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from ksurf.dataset.rows import Definition
 from ksurf.surface.attach import Mechanism
 
 __all__ = [
@@ -139,6 +140,8 @@ class Dependency:
     """Of an export: those that the module imports, and ``module:NAME`` for the module itself."""
     expected: str | None = None
     """C text of what it was built with, where it tells: a type, a prototype, an enumerator's value."""
+    layout: tuple[Definition, ...] = field(default=(), repr=False)
+    """Of a type: its definition where a module was built, and those of the types that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ def joined(dependencies: Iterable[Dependency]) -> tuple[Dependency, ...]:
     """The same, each thing once with all its uses, in the order in which they first came."""
     found: dict[tuple[object, ...], Dependency] = {}
     for one in dependencies:
-        key = (one.kind, one.name, one.mechanism, one.crc, one.gpl, one.namespaces, one.expected)
+        key = (one.kind, one.name, one.mechanism, one.crc, one.gpl, one.namespaces, one.expected, one.layout)
         held = found.get(key)
         found[key] = one if held is None else replace(held, uses=held.uses + one.uses)
     return tuple(found.values())

@@ -164,10 +164,18 @@ class _Asked:
 
     def __init__(self, wanted: Iterable[Dependency | Condition]) -> None:
         self.by_kind: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+        self.prototypes: set[str] = set()
+        """Of exports that were compiled against one."""
+        self.inside: set[str] = set()
+        """Types that others hold which were compiled in."""
         self.patterns: set[tuple[Kind, str, Mechanism | None]] = set()
         for one in wanted:
             if one.kind is Kind.CONFIG and asked_version(one.name) is not None:
                 continue
+            if one.kind is Kind.EXPORT and isinstance(one, Dependency) and one.expected is not None:
+                self.prototypes.add(one.name)
+            if isinstance(one, Dependency):
+                self.inside.update(definition.name for definition in one.layout)
             if one.kind in {Kind.FUNCTION, Kind.TRACEPOINT} and is_pattern(one.name):
                 self.patterns.add((one.kind, one.name, one.mechanism))
             else:
@@ -196,7 +204,12 @@ class _Asked:
 
     @property
     def types(self) -> set[str]:
-        found = self.functions | self.names(*_TYPES, Kind.KSYM, Kind.KFUNC) | self.owners(Kind.ENUMERATOR)
+        found = (
+            self.functions
+            | self.prototypes
+            | self.names(*_TYPES, Kind.KSYM, Kind.KFUNC)
+            | self.owners(Kind.ENUMERATOR)
+        )
         found |= {enum for kind, enum in ENUMS.items() if self.by_kind[kind]}
         found |= {f"bpf_iter_{name}" for name in self.names(Kind.ITER)}
         for name in self.names(Kind.STRUCT_OPS):
@@ -386,7 +399,7 @@ def _prototypes(
     asked: _Asked, types: Sequence[Mapping[str, tuple[TypeRow, ...]]], kernels: Kernels
 ) -> list[dict[str, tuple[str, ...]]]:
     """Prototypes of the functions whose parameters matter: of BTF, or of DWARF where BTF has none."""
-    wanted = asked.owners(Kind.PARAMETER) | asked.names(Kind.KFUNC)
+    wanted = asked.owners(Kind.PARAMETER) | asked.names(Kind.KFUNC) | asked.prototypes
     result: list[dict[str, tuple[str, ...]]] = []
     missing: set[str] = set()
     for own in types:

@@ -99,6 +99,9 @@ def _by_version(consumer: ConsumerKind, finding: Finding, all_findings: Sequence
     baseline, here = finding.baseline, finding.kernel
     if finding.outcome is not Outcome.CHANGED or baseline is None or not baseline < here:
         return finding
+    # What was compiled in is only compiled anew: the source need not change.
+    if finding.dependency.layout:
+        return finding
     if (baseline.arch, baseline.flavor) != (here.arch, here.flavor):
         return finding
     series = {

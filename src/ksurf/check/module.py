@@ -1,15 +1,16 @@
-"""What a kernel module needs: the symbols that it imports, with their checksums.
+"""What a kernel module needs: the symbols that it imports, the kernel's types that it was compiled with.
 
 Source: kernel/module/main.c, include/linux/license.h. The module is only read, never loaded.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Guard, Kind, Use
+from ksurf.check.module_types import ModuleTypes, module_types
 
 if TYPE_CHECKING:
     from ksurf._core import ModuleNeeds
@@ -88,6 +89,7 @@ def read_module(path: str) -> Consumer:
     info = module_info(needs)
     gpl = is_gpl_compatible(info.license)
     rows = pa.RecordBatchReader.from_stream(needs.imports).read_all().to_pylist()
+    types, incomplete = _types(path) if needs.dwarf else (ModuleTypes(), ())
     dependencies = tuple(
         Dependency(
             Kind.EXPORT,
@@ -96,23 +98,35 @@ def read_module(path: str) -> Consumer:
             crc=row["crc"],
             gpl=gpl,
             namespaces=(*info.namespaces, f"module:{info.name or name}"),
+            expected=types.prototypes.get(row["name"]),
         )
         for row in rows
         if row["name"] not in _OF_THE_LOADER and not row["name"].startswith(_OF_THE_COMPILER)
     )
-    incomplete: tuple[str, ...] = ()
     if info.license is None and not needs.modinfo:
-        incomplete = (f"{path}: it has no .modinfo: its license and its namespaces are not known",)
-        dependencies = tuple(
-            Dependency(one.kind, one.name, uses=one.uses, crc=one.crc) for one in dependencies
-        )
+        incomplete += (f"{path}: it has no .modinfo: its license and its namespaces are not known",)
+        dependencies = tuple(replace(one, gpl=None, namespaces=None) for one in dependencies)
+    layouts = tuple(
+        Dependency(Kind(one[0].kind), one[0].name, uses=(Use(),), layout=one) for one in types.layouts
+    )
     return Consumer(
         ConsumerKind.MODULE,
         info.name or name,
         path,
-        dependencies=dependencies,
+        dependencies=dependencies + layouts,
         incomplete=incomplete,
     )
+
+
+def _types(path: str) -> tuple[ModuleTypes, tuple[str, ...]]:
+    """What it was compiled with, and what of that could not be read."""
+    from ksurf import _core
+
+    try:
+        types = module_types(path) or ModuleTypes()
+    except (_core.ReadError, OSError) as error:
+        return ModuleTypes(), (str(error),)
+    return types, () if types.incomplete is None else (f"{path}: {types.incomplete}",)
 
 
 def _file_name(path: str) -> str:

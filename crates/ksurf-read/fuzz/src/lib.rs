@@ -225,6 +225,7 @@ fn dwarf_types(data: &[u8], cancelled: &AtomicBool) {
         }
     }
     sections.member("request", "owner.head.next");
+    let _ = from_dwarf::needs(&sections);
     if let (Ok(again), None) = (from_dwarf::read(&sections, &known, cancelled), types.incomplete) {
         let own = again.definitions.keys.iter().chain(&again.known);
         own.for_each(|key| assert!(types.definitions.number(*key).is_some()));

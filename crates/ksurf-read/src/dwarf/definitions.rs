@@ -10,6 +10,7 @@ use super::cursor::Cursor;
 use super::form::{self, Value};
 use super::line::LineTable;
 use super::{walk, Sections, UnitHeader};
+use crate::elf::text;
 use crate::error::{Error, Result};
 use gimli::constants as dw;
 use rayon::prelude::*;
@@ -127,26 +128,27 @@ struct File {
 
 /// The attributes that tell definitions apart.
 #[derive(Clone, Copy, Default)]
-struct Front<'a> {
-    name: Option<Value<'a>>,
+pub(super) struct Front<'a> {
+    pub name: Option<Value<'a>>,
     byte_size: Option<u64>,
-    decl_file: Option<u64>,
+    pub decl_file: Option<u64>,
     decl_line: Option<u64>,
-    kind: Option<usize>,
+    /// The type that it has or refers to.
+    pub kind: Option<usize>,
     origin: Option<usize>,
     inline: Option<u64>,
     low_pc: Option<Value<'a>>,
     has_ranges: bool,
-    declaration: bool,
-    sibling: Option<usize>,
+    pub declaration: bool,
+    pub sibling: Option<usize>,
 }
 
 /// A unit of C, of which only the fronts of definitions are read.
-struct Outline<'s, 'a> {
+pub(super) struct Outline<'s, 'a> {
     sections: &'s Sections<'a>,
-    header: UnitHeader,
+    pub header: UnitHeader,
     image: u64,
-    abbreviations: Abbreviations,
+    pub abbreviations: Abbreviations,
     lines: LineTable<'a>,
     str_offsets_base: u64,
     addr_base: u64,
@@ -157,19 +159,24 @@ struct Outline<'s, 'a> {
 
 impl<'s, 'a> Outline<'s, 'a> {
     /// `None` for a unit in another language than C: neither Rust nor assembly has types of C.
-    fn new(sections: &'s Sections<'a>, header: UnitHeader, image: u64) -> Result<Option<Outline<'s, 'a>>> {
+    pub fn new(
+        sections: &'s Sections<'a>,
+        header: UnitHeader,
+        image: u64,
+    ) -> Result<Option<Outline<'s, 'a>>> {
         let encoding = header.encoding;
         let abbreviations = Abbreviations::parse(sections.abbrev, header.abbrev_offset, encoding)?;
         let mut cursor = sections.cursor(header.first);
         let Some(root) = walk::next(&abbreviations, &mut cursor)? else { return Ok(None) };
         let header_size = if encoding.offset_size == 8 { 16 } else { 8 };
         let (mut str_offsets_base, mut addr_base) = (header_size, header_size);
-        let (mut language, mut stmt_list) = (None, None);
+        let (mut language, mut stmt_list, mut comp_dir) = (None, None, None);
         for attribute in abbreviations.attributes(root) {
             let value = form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
             match gimli::DwAt(attribute.name) {
                 dw::DW_AT_language => language = value.number(),
                 dw::DW_AT_stmt_list => stmt_list = value.number(),
+                dw::DW_AT_comp_dir => comp_dir = Some(value),
                 dw::DW_AT_str_offsets_base => str_offsets_base = value.number().unwrap_or(header_size),
                 dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base => {
                     addr_base = value.number().unwrap_or(header_size)
@@ -181,7 +188,9 @@ impl<'s, 'a> Outline<'s, 'a> {
         if !root.has_children || !language.is_none_or(is_c) {
             return Ok(None);
         }
-        let lines = LineTable::new(sections, stmt_list, encoding.address_size, "")?;
+        let comp_dir = comp_dir.and_then(|value| sections.string(value, encoding, str_offsets_base));
+        let comp_dir = comp_dir.map(text).unwrap_or_default();
+        let lines = LineTable::new(sections, stmt_list, encoding.address_size, &comp_dir)?;
         Ok(Some(Outline {
             sections,
             header,
@@ -195,12 +204,12 @@ impl<'s, 'a> Outline<'s, 'a> {
         }))
     }
 
-    fn string(&self, value: Option<Value<'a>>) -> Option<&'a [u8]> {
+    pub fn string(&self, value: Option<Value<'a>>) -> Option<&'a [u8]> {
         self.sections.string(value?, self.header.encoding, self.str_offsets_base)
     }
 
     /// A position at the first child of the unit's first DIE.
-    fn inside(&self) -> Result<Cursor<'a>> {
+    pub fn inside(&self) -> Result<Cursor<'a>> {
         let mut cursor = self.sections.cursor(self.header.first);
         if let Some(root) = walk::next(&self.abbreviations, &mut cursor)? {
             for attribute in self.abbreviations.attributes(root) {
@@ -210,7 +219,7 @@ impl<'s, 'a> Outline<'s, 'a> {
         Ok(cursor)
     }
 
-    fn front(&self, cursor: &mut Cursor<'a>, abbreviation: &Abbreviation) -> Result<Front<'a>> {
+    pub fn front(&self, cursor: &mut Cursor<'a>, abbreviation: &Abbreviation) -> Result<Front<'a>> {
         let mut front = Front::default();
         let (encoding, unit) = (self.header.encoding, self.header.offset);
         for attribute in self.abbreviations.attributes(abbreviation) {
@@ -403,6 +412,12 @@ impl<'s, 'a> Outline<'s, 'a> {
         }
         out.extend_from_slice(name);
         xxh3_64(out)
+    }
+
+    /// The path of a file of the unit, relative to the folder that it was compiled in.
+    pub fn path(&mut self, number: u64) -> Option<&str> {
+        let index = self.lines.file(self.sections, number);
+        self.lines.paths.get(index as usize).map(String::as_str)
     }
 
     fn file(&mut self, number: u64) -> File {

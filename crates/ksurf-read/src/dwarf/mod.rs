@@ -9,12 +9,14 @@ mod cursor;
 mod definitions;
 mod form;
 mod line;
+mod needs;
 mod path;
 mod types;
 mod unit;
 mod walk;
 
 pub use definitions::{Defined, Found};
+pub use needs::Needs;
 pub use types::{Die, UnitTypes, VOID};
 pub use unit::{Code, Function, Site, Target, Unit, NONE};
 
@@ -195,6 +197,11 @@ impl<'a> Sections<'a> {
     /// number that no other image of the kernel has.
     pub fn definitions(&self, image: u64, cancelled: &AtomicBool) -> Result<Found> {
         definitions::find(self, &self.units()?, image, cancelled)
+    }
+
+    /// What a module's DWARF says of what it needs, beside the definitions that were found.
+    pub fn needs(&self, found: &Found) -> Result<Needs> {
+        needs::read(self, &self.units()?, found)
     }
 
     /// The first definition of `struct NAME`, and its unit; remembered.

@@ -6,7 +6,7 @@
 use super::definition::{Definition, Definitions, Kind, Member, TypeRow, Types};
 use super::layout::Layouts;
 use crate::ctype;
-use crate::dwarf::{Defined, Die, Sections, UnitHeader, UnitTypes, VOID};
+use crate::dwarf::{Defined, Die, Found, Sections, UnitHeader, UnitTypes, VOID};
 use crate::error::{Error, Result};
 use gimli::constants as dw;
 use rayon::prelude::*;
@@ -42,7 +42,16 @@ impl Known {
 
 /// The types and functions of all units of an image, each definition once.
 pub fn read(sections: &Sections<'_>, known: &Known, cancelled: &AtomicBool) -> Result<Types> {
-    let mut found = sections.definitions(known.images.fetch_add(1, Ordering::Relaxed), cancelled)?;
+    let found = sections.definitions(known.images.fetch_add(1, Ordering::Relaxed), cancelled)?;
+    read_found(sections, found, known, cancelled)
+}
+
+fn read_found(
+    sections: &Sections<'_>,
+    mut found: Found,
+    known: &Known,
+    cancelled: &AtomicBool,
+) -> Result<Types> {
     let mut out = Types::default();
     {
         let keys = known.keys();
@@ -93,6 +102,43 @@ pub fn read(sections: &Sections<'_>, known: &Known, cancelled: &AtomicBool) -> R
         format!("of the unit at {:#x}{others}: {error}", header.offset)
     });
     Ok(out)
+}
+
+/// What a module's DWARF tells of what it needs.
+#[derive(Debug)]
+pub struct Needs {
+    /// What it defines, and the prototypes of the functions that it calls.
+    pub types: Types,
+    /// Of definitions, by their keys, the files that declare them: relative to the folder that the module was
+    /// compiled in.
+    pub files: Vec<(u64, String)>,
+    /// Kinds and names of the types that its code names in variables, parameters and results.
+    pub named: Vec<(Kind, String)>,
+}
+
+/// What a module needs, by the kernel's types and functions that its code was compiled with.
+pub fn needs(sections: &Sections<'_>) -> Result<Needs> {
+    let mut found = sections.definitions(0, &AtomicBool::new(false))?;
+    let needs = sections.needs(&found)?;
+    found.units.extend(needs.functions);
+    let known = Known::default();
+    let types = read_found(sections, found, &known, &AtomicBool::new(false))?;
+    let keys = known.keys();
+    let mut files: Vec<(u64, String)> = (needs.files.into_iter())
+        .filter_map(|(signature, file)| Some((*keys.get(&signature)?, file)))
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    let named = needs.named.into_iter().map(|(tag, name)| {
+        let kind = match gimli::DwTag(tag) {
+            dw::DW_TAG_structure_type => Kind::Struct,
+            dw::DW_TAG_union_type => Kind::Union,
+            dw::DW_TAG_enumeration_type => Kind::Enum,
+            _ => Kind::Typedef,
+        };
+        (kind, name)
+    });
+    Ok(Needs { types, files, named: named.collect() })
 }
 
 /// What some units define.

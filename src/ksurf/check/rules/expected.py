@@ -6,6 +6,7 @@ from ksurf.check.c_type import same_type
 from ksurf.check.dependency import Dependency, Kind
 from ksurf.check.facts import Facts
 from ksurf.check.hook import base_name
+from ksurf.check.rules.layout import has_layout, prototype_changes
 from ksurf.check.rules.parameter import parsed
 
 __all__ = ["is_as_expected"]
@@ -13,6 +14,8 @@ __all__ = ["is_as_expected"]
 
 def is_as_expected(dependency: Dependency, facts: Facts) -> bool:
     """Whether the kernel's type is the one that the consumer names; not where it names none."""
+    if dependency.layout:
+        return all(has_layout(one, facts) for one in dependency.layout)
     expected = dependency.expected
     if expected is None:
         return False
@@ -34,5 +37,8 @@ def is_as_expected(dependency: Dependency, facts: Facts) -> bool:
                 if same_type(expected, found):
                     return True
             return False
+        case Kind.EXPORT:
+            prototypes = facts.prototypes.get(dependency.name, ())
+            return prototype_changes(dependency.name, expected, prototypes) == []
         case _:
             return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ksurf.check.dependency import ConsumerKind
 from ksurf.check.rules.case import FINE, Case, Ruling, few, refused, with_module
+from ksurf.check.rules.layout import REBUILD, prototype_changes, told
 from ksurf.check.verdict import Outcome, Suggestion
+from ksurf.surface.change import Change
 from ksurf.surface.config import option_text
 
 __all__ = ["config_rule", "export_rule", "is_imported"]
@@ -26,8 +28,11 @@ def export_rule(case: Case) -> Ruling:
         return Ruling(
             Outcome.BROKEN,
             f"{refused(case)}: the prototype of {name}, or a type in it, is not what it was built with",
-            (f"CRC {crc:#010x} in the module, {row.crc:#010x} here (CONFIG_MODVERSIONS)",),
-            (Suggestion("build the module against this kernel's headers"),),
+            (
+                f"CRC {crc:#010x} in the module, {row.crc:#010x} here (CONFIG_MODVERSIONS)",
+                *told(_prototype_changes(case) or ()),
+            ),
+            (REBUILD,),
         )
     imported = case.dependency.namespaces
     if row.namespace is not None and (
@@ -51,7 +56,32 @@ def export_rule(case: Case) -> Ruling:
             ),
             images,
         )
-    return with_module(FINE, images)
+    return with_module(FINE if crc is not None and crc in crcs else _by_prototype(case), images)
+
+
+def _by_prototype(case: Case) -> Ruling:
+    """A symbol without a CRC on both sides: by the prototype that the module was compiled with."""
+    name = case.dependency.name
+    if case.consumer is not ConsumerKind.MODULE:
+        return FINE
+    changes = _prototype_changes(case)
+    if changes is None:
+        who = "the module" if case.dependency.expected is None else "the kernel"
+        reason = f"there is no CRC to compare, and {who} tells no prototype of it"
+        return Ruling(Outcome.OK, "", (f"whether {name} is as it was built with is not known: {reason}",))
+    if not changes:
+        return FINE
+    return Ruling(
+        Outcome.CHANGED,
+        f"{name} has another prototype than the module was built with, and no CRC keeps it from being loaded",
+        tuple(told(changes)),
+        (REBUILD,),
+    )
+
+
+def _prototype_changes(case: Case) -> list[Change] | None:
+    name, built = case.dependency.name, case.dependency.expected
+    return None if built is None else prototype_changes(name, built, case.facts.prototypes.get(name, ()))
 
 
 def is_imported(namespace: str, imported: tuple[str, ...]) -> bool:

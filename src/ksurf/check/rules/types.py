@@ -6,6 +6,7 @@ from ksurf.check.c_type import longer_array, resolved, same_integer, same_type
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
 from ksurf.check.rules.case import FINE, Case, Ruling, with_module
+from ksurf.check.rules.layout import has_layout, layout_rule, told
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.field import OwnedField
 from ksurf.surface.type_change import compare_types
@@ -51,6 +52,8 @@ def _without_btf(case: Case) -> Ruling | None:
 def type_rule(case: Case) -> Ruling:
     """Judge a struct, a union, an enum or a typedef."""
     name, kind = case.dependency.name, case.dependency.kind.value
+    if case.dependency.layout:
+        return layout_rule(case)
     if (ruling := _without_btf(case)) is not None:
         return ruling
     rows = case.facts.definitions(name, kind)
@@ -61,14 +64,12 @@ def type_rule(case: Case) -> Ruling:
     ruling = FINE
     if case.consumer is ConsumerKind.MODULE and case.baseline is not None:
         before = case.baseline.definitions(name, kind)
-        keys = {row.definition.key for row in before}
-        if before and not any(row.definition.key in keys for row in rows):
+        if before and not any(has_layout(one.definition, case.facts) for one in before):
             changes = compare_types(before[0].definition, rows[0].definition)
-            told = [f"{c.label}: {' -> '.join(s for s in (c.before, c.after) if s)}" for c in changes]
             ruling = Ruling(
                 Outcome.CHANGED,
                 f"{kind} {name} is laid out otherwise than where the module was built",
-                (*told[:4], f"compared with {case.baseline.kernel.release}"),
+                (*told(changes), f"compared with {case.baseline.kernel.release}"),
             )
     return with_module(ruling, [row.image for row in rows])
 
