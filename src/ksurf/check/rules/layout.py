@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ksurf.check.c_type import same_type
@@ -22,6 +23,9 @@ from ksurf.surface.type_change import EnumValueAdded, SizeChanged, compare_types
 __all__ = ["REBUILD", "has_layout", "layout_rule", "prototype_changes", "told"]
 
 REBUILD = Suggestion("build the module against this kernel's headers")
+_RESTRICT = re.compile(r"\s*\brestrict\b")
+_LONG = {"size_t": "long unsigned int", "ssize_t": "long int"}
+_SIZES = re.compile(r"\b(s?size_t)\b")
 _SHOWN = 4
 """Changes that are told one by one."""
 
@@ -89,13 +93,19 @@ def prototype_changes(name: str, built: str, prototypes: Sequence[str]) -> list[
     Names of parameters, qualifiers and a result that was not there do not count. ``None`` if the kernel
     tells of no prototype.
     """
-    before = parsed((built,), name)
+    before = parsed((_plain(built),), name)
     found = [
         [change for change in compare_prototypes(before[0], other) if _matters(change)]
-        for other in parsed(prototypes, name)
-        if before
+        for other in parsed([_plain(text) for text in prototypes], name)
+        # Debug information says of functions in assembly that they take nothing and return nothing.
+        if before and (other.params or other.return_type != "void" or not before[0].params)
     ]
     return min(found, key=len, default=None)
+
+
+def _plain(prototype: str) -> str:
+    """A prototype as a caller sees it; ``size_t`` is as wide as ``long`` wherever the kernel runs."""
+    return _SIZES.sub(lambda found: _LONG[found[1]], _RESTRICT.sub("", prototype))
 
 
 def _matters(change: Change) -> bool:
