@@ -92,6 +92,12 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"ksurf {ksurf.__version__}\n"
 
 
+def test_the_package_runs_as_the_command() -> None:
+    command = [sys.executable, "-m", "ksurf", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"ksurf {ksurf.__version__}\n"
+
+
 def test_the_start_loads_only_what_every_command_needs() -> None:
     code = (
         "import sys; from ksurf.cli import run; from ksurf.cli.options import dataset_option;"
