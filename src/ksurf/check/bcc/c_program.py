@@ -10,7 +10,7 @@ import tree_sitter_c
 from tree_sitter import Language, Node, Parser
 
 from ksurf.check.bcc.c_types import CType, Declared, Structs, declarators, parse_type
-from ksurf.check.bcc.guard import Guards
+from ksurf.check.bcc.guard import Guards, within
 from ksurf.check.bcc.macros import Map, rewritten
 from ksurf.check.bcc.tables import CONVERSIONS, HELPER_RESULTS, MACRO_FIELDS, MAP_METHODS, NO_HELPERS
 from ksurf.check.bcc.text import CHOSEN, UNKNOWN, Text
@@ -145,7 +145,7 @@ class _Reader:
         if self._function is None:
             return Place(piece.line, piece.guards)
         # What is put into a function is there only where the function is.
-        return Place(piece.line, tuple(dict.fromkeys(self._function.place.guards + piece.guards)))
+        return Place(piece.line, within(self._function.place.guards, piece.guards))
 
     def _need(self, kind: Kind, name: str, place: Place, expected: str | None = None) -> None:
         if CHOSEN in name:

@@ -25,6 +25,7 @@ __all__ = [
     "explore",
     "merged",
     "simplest",
+    "within",
 ]
 
 T = TypeVar("T")
@@ -192,6 +193,11 @@ def explore(run: Callable[[Choices], T], limit: int) -> Ways[T]:
             planned.add(name)
             waiting.append(_Plan(choices.given, other, plan.default, onward))
     return Ways(results, left_out)
+
+
+def within(outer: Guards, inner: Guards) -> Guards:
+    """What stands before a place that is inside another, each once."""
+    return tuple(dict.fromkeys(outer + inner))
 
 
 def merged(guards: Sequence[Guard]) -> Guard | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ksurf.check.bcc.guard import And, Atom, Choices, Formula, Guards, Not, Or
+from ksurf.check.bcc.guard import And, Atom, Choices, Formula, Guards, Not, Or, within
 from ksurf.check.bcc.text import LIMIT, Piece, Text, TooLong
 from ksurf.check.dependency import Condition, Kind
 from ksurf.check.version import VERSION_CODE
@@ -154,9 +154,9 @@ class _Reader:
             if name == "ifndef":
                 formula = (not formula) if isinstance(formula, bool) else Not(formula)
         for option in _options(formula):
-            self._options.append((option, where, tuple(dict.fromkeys(line.guards + level.before))))
+            self._options.append((option, where, within(line.guards, level.before)))
         said, guards = self._choices.decide(formula, f"#{where} {written}")
-        level.guards = tuple(dict.fromkeys(level.guards + guards))
+        level.guards = within(level.guards, guards)
         level.taking = level.done = said
 
     def _known(self, name: str) -> Formula | bool:

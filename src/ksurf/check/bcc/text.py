@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from ksurf.check.bcc.guard import Guards
+from ksurf.check.bcc.guard import Guards, within
 
 __all__ = ["CHOSEN", "LIMIT", "SYSCALL_PREFIX", "UNKNOWN", "Piece", "Text", "TooLong", "literal"]
 
@@ -82,7 +82,7 @@ class Text:
         for piece in self.pieces:
             both = known.get(piece.guards)
             if both is None:
-                both = known[piece.guards] = tuple(dict.fromkeys(piece.guards + guards))
+                both = known[piece.guards] = within(piece.guards, guards)
             pieces.append(piece if both == piece.guards else Piece(piece.text, piece.line, both))
         return Text(tuple(pieces))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ksurf.check.bcc.c_program import CFacts, Function, Place, TypeOfField, read_c
-from ksurf.check.bcc.guard import Guards, Ways, explore, merged, simplest
+from ksurf.check.bcc.guard import Guards, Ways, explore, merged, simplest, within
 from ksurf.check.bcc.preprocess import DEFINE, Preprocessed, preprocess
 from ksurf.check.bcc.questions import MECHANISMS, syscall_of, wildcards
 from ksurf.check.bcc.script import follow
@@ -294,7 +294,7 @@ class _Tool:
                 self._take(Kind.TRACEPOINT_FIELD, f"{one.event}::{number}", one, place)
 
     def _take(self, kind: Kind, name: str, one: _Attached, place: Place, expected: str | None = None) -> None:
-        both = Place(place.line, tuple(dict.fromkeys(one.guards + place.guards)))
+        both = Place(place.line, within(one.guards, place.guards))
         self._want(kind, name, both, program=one.function, expected=expected)
 
     def _parameters(self, one: _Attached, function: Function, first: int) -> None:

@@ -10,7 +10,18 @@ from typing import TypeAlias, TypeGuard, Union
 from ksurf.check.bcc.guard import And, Atom, Formula, Guards, Not, Or
 from ksurf.check.bcc.text import CHOSEN, UNKNOWN, Text
 
-__all__ = ["ClassOf", "File", "Function", "Instance", "Scope", "Unknown", "Value", "is_formula", "shown"]
+__all__ = [
+    "ClassOf",
+    "File",
+    "Function",
+    "Instance",
+    "Scope",
+    "Unknown",
+    "Value",
+    "is_formula",
+    "like",
+    "shown",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +166,13 @@ Value: TypeAlias = Union[  # names that come later must be quoted
 def is_formula(value: Value) -> TypeGuard[Formula]:
     """Whether a value is the answer to a question."""
     return isinstance(value, Atom | Not | And | Or)
+
+
+def like(value: Value) -> Unknown:
+    """Something that comes out of a value: chosen by the user if that is."""
+    if isinstance(value, Atom):
+        return Unknown(CHOSEN in value.key)
+    return Unknown(isinstance(value, Unknown) and value.chosen)
 
 
 def shown(value: Value) -> Text:
