@@ -14,12 +14,13 @@ from ksurf.check.judge import judge
 from ksurf.check.module import read_module
 from ksurf.check.module_types import module_types
 from ksurf.check.rules import Case, Ruling, judge_case
+from ksurf.check.rules.layout import prototype_changes
 from ksurf.check.verdict import ConsumerReport, Outcome
 from ksurf.dataset.rows import Definition, Export
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
 from made_facts import NEW, OLD, facts, types, with_export
-from made_types import enum, struct
+from made_types import enum, struct, typedef
 from material import Material
 from out_of_tree import Headers, build, can_build
 from real_kernels import RealKernels
@@ -212,6 +213,23 @@ def test_prototypes_stand_in_for_checksums(built: str, here: str, evidence: tupl
     assert export(built, here, crc=1, theirs=1) == Ruling(Outcome.OK)
     refused = export(built, here, crc=2, theirs=1)
     assert (refused.outcome, refused.evidence[1:]) == (Outcome.BROKEN, evidence)
+
+
+def test_a_typedef_is_what_it_stands_for() -> None:
+    """As ``rcu_callback_t`` is in kernels that write ``void (*)(struct rcu_head *)``, and the other way."""
+    names = types(
+        typedef("callback_t", "void (*)(struct head *)"),
+        typedef("entry_t", "struct entry"),
+        typedef("other_t", "struct other"),
+    )
+    for built, here, count in (
+        ("void f(struct head *, callback_t);", "void f(struct head *, void (*)(struct head *));", 0),
+        ("entry_t *f(struct entry *);", "struct entry *f(const entry_t *entry);", 0),
+        ("void f(entry_t *);", "void f(other_t *entry);", 1),
+        ("void f(callback_t *);", "void f(void (*)(struct head *));", 1),
+    ):
+        changes = prototype_changes("f", built, facts(types=names, prototypes={"f": (here,)}))
+        assert changes is not None and len(changes) == count, (built, changes)
 
 
 def test_without_prototype_and_checksum_the_finding_says_so() -> None:

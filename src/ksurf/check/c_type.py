@@ -69,13 +69,20 @@ def alias_names(text: str) -> set[str]:
 
 
 def resolved(text: str, targets: Mapping[str, str]) -> str:
-    """The text with typedefs replaced by what they stand for, where that can be written in their place."""
+    """The text with typedefs replaced by what they stand for, where that can be written in their place.
+
+    A pointer to a function can stand only for the whole of a text: a star goes into its midst.
+    """
     for _ in range(_DEPTH_LIMIT):
-        found = alias_names(text) & targets.keys()
+        found = [
+            name
+            for name in alias_names(text) & targets.keys()
+            if "(" not in targets[name] or name == _canonical(text)
+        ]
         if not found:
             break
         for name in found:
-            text = re.sub(rf"\b{name}\b", targets[name], text)
+            text = targets[name].join(re.split(rf"\b{name}\b", text))
     return text
 
 

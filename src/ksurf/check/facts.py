@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from ksurf.surface.field import OwnedField, judge_field, owner_and_path, types_o
 from ksurf.surface.function import SPLIT_SUFFIX, FunctionStatus, judge, suffixes
 from ksurf.surface.kfunc import Kfunc, judge_kfunc
 from ksurf.surface.lsm import HOOKS_UNION, Hook, hooks, judge_hook
+from ksurf.surface.prototype import parse_prototype
 from ksurf.surface.symbol import SymbolStatus
 from ksurf.surface.syscall import native_abi
 from ksurf.surface.tracepoint import TraceEvent, judge_tracepoint, prototype_names
@@ -137,12 +139,12 @@ class Facts:
         return tuple(row for row in self.types.get(name, ()) if row.definition.kind in kinds)
 
     def aliases(self) -> Mapping[str, str]:
-        """What typedefs stand for that can be written in place of their names."""
+        """What the typedefs that were looked up stand for."""
         return {
             name: row.definition.type
             for name, rows in self.types.items()
             for row in rows
-            if row.definition.kind == "typedef" and row.definition.type and "(" not in row.definition.type
+            if row.definition.kind == "typedef" and row.definition.type
         }
 
     def enumerators(self, enum: str) -> Mapping[str, int] | None:
@@ -164,8 +166,8 @@ class _Asked:
 
     def __init__(self, wanted: Iterable[Dependency | Condition]) -> None:
         self.by_kind: dict[Kind, set[str]] = {kind: set() for kind in Kind}
-        self.prototypes: set[str] = set()
-        """Of exports that were compiled against one."""
+        self.prototypes: dict[str, set[str]] = {}
+        """Those that exports were compiled against, by name."""
         self.inside: set[str] = set()
         """Types that others hold which were compiled in."""
         self.patterns: set[tuple[Kind, str, Mechanism | None]] = set()
@@ -173,7 +175,7 @@ class _Asked:
             if one.kind is Kind.CONFIG and asked_version(one.name) is not None:
                 continue
             if one.kind is Kind.EXPORT and isinstance(one, Dependency) and one.expected is not None:
-                self.prototypes.add(one.name)
+                self.prototypes.setdefault(one.name, set()).add(one.expected)
             if isinstance(one, Dependency):
                 self.inside.update(definition.name for definition in one.layout)
             if one.kind in {Kind.FUNCTION, Kind.TRACEPOINT} and is_pattern(one.name):
@@ -206,7 +208,7 @@ class _Asked:
     def types(self) -> set[str]:
         found = (
             self.functions
-            | self.prototypes
+            | self.prototypes.keys()
             | self.names(*_TYPES, Kind.KSYM, Kind.KFUNC)
             | self.owners(Kind.ENUMERATOR)
         )
@@ -255,9 +257,9 @@ def gather(
     names = asked.types | functions | {one for name in behind for one in prototype_names(name)}
     types = _types(names, asked.fields, kernels)
     fields = [_fields(kernel, asked.fields, own) for (kernel, _), own in zip(kernels, types, strict=True)]
-    _add_aliases(fields, types, kernels)
     ids = _ids(asked, functions, kernels)
     prototypes = _prototypes(asked, types, kernels)
+    _add_aliases(_field_types(fields) | _prototype_types(asked.prototypes, prototypes), types, kernels)
     options = (
         lookup.config_named(sorted(asked.names(Kind.CONFIG)), kernels) if asked.by_kind[Kind.CONFIG] else {}
     )
@@ -354,17 +356,36 @@ def _fields(
     return {name: judge_field(kernel, name, pairs) for name in names}
 
 
-def _add_aliases(
-    fields: Sequence[Mapping[str, SymbolStatus[OwnedField]]],
-    types: Sequence[dict[str, tuple[TypeRow, ...]]],
-    kernels: Kernels,
-) -> None:
-    """Look up the typedefs in types of fields that differ between kernels: they may only be other names."""
+def _field_types(fields: Sequence[Mapping[str, SymbolStatus[OwnedField]]]) -> set[str]:
+    """The types of fields that differ between kernels."""
     texts: dict[str, set[str]] = {}
     for statuses in fields:
         for name, status in statuses.items():
             texts.setdefault(name, set()).update(v.content.field.type for v in status.variants)
-    missing = {one for held in texts.values() if len(held) > 1 for text in held for one in alias_names(text)}
+    return {text for held in texts.values() if len(held) > 1 for text in held}
+
+
+def _prototype_types(
+    built: Mapping[str, set[str]], here: Sequence[Mapping[str, tuple[str, ...]]]
+) -> set[str]:
+    """The types of parameters and results that are not the same in all prototypes of a function."""
+    found: set[str] = set()
+    for name, texts in built.items():
+        sets: list[set[str]] = []
+        for text in texts.union(*(held.get(name, ()) for held in here)):
+            with suppress(ValueError):
+                prototype = parse_prototype(text, name)
+                sets.append({prototype.return_type, *(param.type for param in prototype.params)})
+        if sets:
+            found |= set().union(*sets) - sets[0].intersection(*sets)
+    return found
+
+
+def _add_aliases(
+    texts: Iterable[str], types: Sequence[dict[str, tuple[TypeRow, ...]]], kernels: Kernels
+) -> None:
+    """Look up the typedefs in types that differ: they may only be other names."""
+    missing = {name for text in texts for name in alias_names(text)}
     for _ in range(_ALIASES_LIMIT):
         missing = {name for name in missing if any(name not in own for own in types)}
         if not missing:
@@ -399,7 +420,7 @@ def _prototypes(
     asked: _Asked, types: Sequence[Mapping[str, tuple[TypeRow, ...]]], kernels: Kernels
 ) -> list[dict[str, tuple[str, ...]]]:
     """Prototypes of the functions whose parameters matter: of BTF, or of DWARF where BTF has none."""
-    wanted = asked.owners(Kind.PARAMETER) | asked.names(Kind.KFUNC) | asked.prototypes
+    wanted = asked.owners(Kind.PARAMETER) | asked.names(Kind.KFUNC) | asked.prototypes.keys()
     result: list[dict[str, tuple[str, ...]]] = []
     missing: set[str] = set()
     for own in types:

@@ -38,7 +38,6 @@ def is_as_expected(dependency: Dependency, facts: Facts) -> bool:
                     return True
             return False
         case Kind.EXPORT:
-            prototypes = facts.prototypes.get(dependency.name, ())
-            return prototype_changes(dependency.name, expected, prototypes) == []
+            return prototype_changes(dependency.name, expected, facts) == []
         case _:
             return False

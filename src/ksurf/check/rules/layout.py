@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ksurf.check.c_type import same_type
+from ksurf.check.c_type import resolved, same_type
 from ksurf.check.facts import Facts
 from ksurf.check.rules.case import FINE, Case, Ruling, with_module
 from ksurf.check.rules.parameter import parsed
@@ -87,16 +87,17 @@ def told(changes: Sequence[Change]) -> Iterable[str]:
         yield f"and {len(changes) - _SHOWN} more changes"
 
 
-def prototype_changes(name: str, built: str, prototypes: Sequence[str]) -> list[Change] | None:
+def prototype_changes(name: str, built: str, facts: Facts) -> list[Change] | None:
     """How a kernel's prototypes of a function differ from the one that was compiled in, the nearest of them.
 
-    Names of parameters, qualifiers and a result that was not there do not count. ``None`` if the kernel
-    tells of no prototype.
+    Names of parameters, of types too, qualifiers and a result that was not there do not count. ``None`` if
+    the kernel tells of no prototype.
     """
+    aliases = facts.aliases()
     before = parsed((_plain(built),), name)
     found = [
-        [change for change in compare_prototypes(before[0], other) if _matters(change)]
-        for other in parsed([_plain(text) for text in prototypes], name)
+        [change for change in compare_prototypes(before[0], other) if _matters(change, aliases)]
+        for other in parsed([_plain(text) for text in facts.prototypes.get(name, ())], name)
         # Debug information says of functions in assembly that they take nothing and return nothing.
         if before and (other.params or other.return_type != "void" or not before[0].params)
     ]
@@ -108,13 +109,16 @@ def _plain(prototype: str) -> str:
     return _SIZES.sub(lambda found: _LONG[found[1]], _RESTRICT.sub("", prototype))
 
 
-def _matters(change: Change) -> bool:
+def _matters(change: Change, aliases: Mapping[str, str]) -> bool:
+    def same(old: str, new: str) -> bool:
+        return same_type(old, new) or same_type(resolved(old, aliases), resolved(new, aliases))
+
     match change:
         case ParamRenamed():
             return False
         case ParamTypeChanged(old=old, new=new):
-            return not same_type(old.type, new.type)
+            return not same(old.type, new.type)
         case ReturnTypeChanged(old=old_text, new=new_text):
-            return old_text != "void" and not same_type(old_text, new_text)
+            return old_text != "void" and not same(old_text, new_text)
         case _:
             return True

@@ -81,7 +81,7 @@ def _by_prototype(case: Case) -> Ruling:
 
 def _prototype_changes(case: Case) -> list[Change] | None:
     name, built = case.dependency.name, case.dependency.expected
-    return None if built is None else prototype_changes(name, built, case.facts.prototypes.get(name, ()))
+    return None if built is None else prototype_changes(name, built, case.facts)
 
 
 def is_imported(namespace: str, imported: tuple[str, ...]) -> bool:
