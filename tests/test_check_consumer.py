@@ -10,7 +10,8 @@ import socket
 import struct
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from ksurf.check import consumer
 from ksurf.check.consumer import Found, find
 from ksurf.check.content import kind_of
 from ksurf.check.dependency import Consumer, ConsumerKind
-from ksurf.progress import Silent
+from ksurf.progress import Silent, Task
 
 LIST = b"# what we need\nkprobe:vfs_read\n?struct:task_struct::pid\n"
 SCRIPT = b"#!/usr/bin/env bpftrace\nkprobe:vfs_read { @[comm] = count(); }\n"
@@ -126,11 +127,41 @@ def test_what_a_file_is(content: bytes, kind: ConsumerKind | None) -> None:
 def test_a_list_that_was_named_may_have_wrong_lines(tmp_path: Path) -> None:
     file = tmp_path / "needs"
     file.write_bytes(b"kprobe:vfs_read\nand some words\n")
-    (one,) = found_in(file).consumers
-    assert one.kind is ConsumerKind.LIST
-    (told,) = one.incomplete
-    assert told.startswith(f"{file}:2: ")
-    assert found_in(tmp_path).consumers == ()
+    found = found_in(file)
+    (one,) = found.consumers
+    assert (one.kind, one.incomplete) == (ConsumerKind.LIST, ())
+    (told,) = found.unreadable
+    assert told.path == f"{file}:2"
+    assert told.reason.startswith("'and some words' is no kind of dependency; there are function, kprobe, ")
+    assert found_in(tmp_path) == Found(skipped=1)
+
+
+def test_a_word_that_is_misspelt_costs_its_line_and_not_the_list(tmp_path: Path) -> None:
+    """Else a folder's list would be skipped for it, and nobody told."""
+    (tmp_path / "needs").write_bytes(b"kprob:vfs_read\nkprobe:vfs_write\nstruct:file::f_pos\n")
+    (tmp_path / "one").write_bytes(b"kprob:vfs_read\n")
+    (tmp_path / "packed.tar").write_bytes(tar({"needs": b"fentry:x\nfentr:y\nfexit:z"}))
+    found = found_in(tmp_path)
+    assert [len(one.dependencies) for one in found.consumers] == [2, 2]
+    assert [(one.path, one.reason) for one in found.unreadable] == [
+        (f"{tmp_path}/needs:1", "'kprob' is no kind of dependency; is it kprobe?"),
+        (f"{tmp_path}/packed.tar: needs:2", "'fentr' is no kind of dependency; is it fentry?"),
+    ]
+    found = found_in(tmp_path / "one")
+    assert found.consumers == ()
+    assert [one.path for one in found.unreadable] == [f"{tmp_path}/one:1"]
+
+
+def test_what_nothing_was_read_of_is_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"#!/usr/bin/python3\nfrom bcc import BPF\nprint 'Python 2'\n")
+    (tmp_path / "lines").write_bytes(b"kprobe:y\n" + b"wrong\n" * 31 + b"kprobe:x\n")
+    found = found_in(tmp_path / "old")
+    assert found.consumers == ()
+    (told,) = found.unreadable
+    assert (told.path, told.reason.partition(":")[0]) == (str(tmp_path / "old"), "line 3")
+    found = found_in(tmp_path / "lines")
+    assert len(found.unreadable) == 21
+    assert found.unreadable[-1].reason == "and 11 more lines"
 
 
 def test_comments_without_an_end_cost_no_time() -> None:
@@ -178,18 +209,51 @@ def test_what_is_no_file_is_left_alone(tree: Path) -> None:
         found = found_in(tree)
     assert names(found) == ["a.list", "script", "tool"]
     (refused,) = found_in(tree / "fifo").unreadable
-    assert refused.reason == "not a regular file"
+    assert refused.reason.startswith("not a regular file")
 
 
 def test_what_was_named_and_is_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("hello")
-    found = found_in(tmp_path / "notes", tmp_path / "missing", "with\0zero")
+    (tmp_path / "empty").write_bytes(b"")
+    paths = tmp_path / "notes", tmp_path / "missing", "with\0zero", tmp_path / "empty", ""
+    found = found_in(*paths)
     assert [one.reason.partition(":")[0] for one in found.unreadable] == [
         "none of what ksurf checks",
         "No such file or directory",
         "embedded null byte",
+        "it is empty",
+        "No such file or directory",
     ]
     assert found.unreadable[1].path == str(tmp_path / "missing")
+    assert found.unreadable[-1].path == "''"
+
+
+def test_what_goes_while_a_folder_is_read_is_skipped(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the files of a process below /proc do, and temporary ones of a compiler."""
+    listed = list(os.walk(tree))
+    (tree / "b" / "script").unlink()
+    monkeypatch.setattr("os.walk", lambda path, onerror: listed)
+    found = found_in(tree)
+    assert sorted(names(found)) == ["a.list", "tool"]
+    assert found.unreadable == ()
+
+
+def test_reading_is_counted_in_files(tree: Path) -> None:
+    told = []
+
+    class Counting(Silent):
+        @contextmanager
+        def task(self, label: str, total: int | None = None, unit: str = "bytes") -> Iterator[Task]:
+            assert unit == "files"
+            yield self
+
+        def update(self, done: int, total: int | None = None, label: str | None = None) -> None:
+            told.append((done, total, label))
+
+    find([str(tree), str(tree / "a.list")], Counting())
+    count = sum(len(files) for _, _, files in os.walk(tree))
+    assert told[0] == (0, count + 1, "a.list")
+    assert told[-1] == (count, count + 1, "a.list")
 
 
 def test_a_name_that_is_no_text_can_be_printed(tmp_path: Path) -> None:

@@ -136,6 +136,55 @@ def test_standard_input_is_checked(check: Check, monkeypatch: pytest.MonkeyPatch
     assert "    at line 1\n" in out
 
 
+def test_standard_input_may_be_closed(check: Check) -> None:
+    """A service has none."""
+    program = "import sys; from ksurf.cli import run; sys.exit(run(['check', '-']))"
+    command = ["sh", "-c", '"$@" <&-', "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "! not checked: -: standard input is closed\n" in done.stdout
+
+
+def test_standard_input_is_read_once(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"?kprobe:nowhere\n")))
+    assert check("check", "-", "-")[0] == 0
+
+
+@pytest.mark.parametrize(("name", "status"), [("fine.list", 0), ("bad.list", 1), ("missing", 2)])
+def test_a_reader_that_goes_away_changes_no_status(check: Check, name: str, status: int) -> None:
+    for command in ("check", "deps", "summary"):
+        code = "import sys, time; from ksurf.cli import run; time.sleep(0.2); sys.exit(run(sys.argv[1:]))"
+        with subprocess.Popen(
+            [sys.executable, "-c", code, command, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            complaint = process.stderr.read()
+        expected = status if command == "check" or status == 2 else 0
+        assert (process.returncode, complaint) == (expected, b""), command
+
+
+def test_a_full_disk_is_told_with_the_files_name(check: Check) -> None:
+    status, _, err = check("check", "fine.list", "--output", "/dev/full")
+    assert status == 2
+    assert err.startswith("ksurf: error: /dev/full: No space left on device\n")
+    with Path("/dev/full").open("wb") as full:
+        code = "import sys; from ksurf.cli import run; sys.exit(run(['check', 'fine.list']))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.stderr.startswith("ksurf: error: the output: No space left on device\n")
+    assert done.returncode == 2
+
+
+def test_a_misspelt_line_of_a_list_could_not_be_checked(check: Check) -> None:
+    Path("needs").write_text("?function:nowhere\nkprob:vfs_read\n")
+    status, out, _ = check("check", "needs")
+    assert status == 2
+    assert "! not checked: needs:2: 'kprob' is no kind of dependency; is it kprobe?\n" in out
+    assert check("deps", "needs")[0] == check("summary", "needs")[0] == 2
+
+
 def test_a_summary_counts_programs(check: Check) -> None:
     status, out, _ = check("summary", ".")
     assert status == 0

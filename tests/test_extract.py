@@ -199,7 +199,7 @@ def test_an_interrupt_stops_the_reading(core: FakeCore, package: PackageSource) 
         """Ctrl-C arrives while the main thread shows how far the reading is."""
 
         @contextmanager
-        def task(self, label: str, total: int | None = None) -> Iterator[Task]:
+        def task(self, label: str, total: int | None = None, unit: str = "bytes") -> Iterator[Task]:
             yield self
 
         def update(self, done: int, total: int | None = None, label: str | None = None) -> None:

@@ -48,6 +48,7 @@ _ARCHIVE_FILES = 500_000
 _DEPTH = 2
 """Archives in archives are looked into: a package in a tar archive."""
 _NAME_LENGTH = 60
+_LINES_SHOWN = 20
 _SOURCE_BYTES = 4 << 20
 _SOURCES = (".c", ".h")
 
@@ -80,7 +81,7 @@ def find(paths: Sequence[str], reporter: Reporter, kernels: Kernels = ()) -> Fou
     A file that has several names counts once. A path that does not exist is an :class:`Unreadable`, and so is
     a file that was named and is nothing that ksurf checks. Links in a directory are not followed.
     """
-    with reporter.task("Reading what is to be checked") as task:
+    with reporter.task("Reading what is to be checked", len(paths), "files") as task:
         return _Search(task, kernels).run(paths)
 
 
@@ -126,21 +127,44 @@ class _Search:
     def __init__(self, task: Task, kernels: Kernels) -> None:
         self._readers = _Readers(kernels)
         self._task = task
-        self._done = 0
+        self._done = self._total = 0
         self._seen: set[tuple[int, int]] = set()
         self._consumers: list[Consumer] = []
         self._unreadable: list[Unreadable] = []
         self._skipped = 0
+        self._has_read_stdin = False
 
     def run(self, paths: Sequence[str]) -> Found:
+        self._total = len(paths)
         for path in paths:
             if path == STDIN:
-                self._stdin()
+                if not self._has_read_stdin:
+                    self._stdin()
             elif os.path.isdir(path):  # noqa: PTH112  # a path is a text here, also one that is no valid name
                 self._directory(path)
             else:
                 self._file(path, named=True)
-        return Found(tuple(self._consumers), self._skipped, tuple(self._unreadable))
+        return Found(tuple(self._whole()), self._skipped, tuple(self._unreadable))
+
+    def _whole(self) -> Iterator[Consumer]:
+        """The consumers of which something was read; the others could not be, and no line of a list."""
+        for one in self._consumers:
+            if one.kind is ConsumerKind.LIST:  # whoever wrote one means each of its lines
+                self._refuse_lines(one)
+                if one.dependencies:
+                    yield replace(one, incomplete=())
+            elif one.incomplete and not one.programs and not one.dependencies:
+                self._refuse(_Place(one.path, one.member), one.incomplete[0])
+            else:
+                yield one
+
+    def _refuse_lines(self, names: Consumer) -> None:
+        place = _Place(names.path, names.member)
+        for wrong in names.incomplete[:_LINES_SHOWN]:
+            number, _, reason = wrong.removeprefix(f"{names.member or names.path}:").partition(": ")
+            self._unreadable.append(Unreadable(f"{place.text}:{number}", reason))
+        if len(names.incomplete) > _LINES_SHOWN:
+            self._refuse(place, f"and {len(names.incomplete) - _LINES_SHOWN:,} more lines")
 
     def _refuse(self, place: _Place, reason: object) -> None:
         if isinstance(reason, OSError) and reason.strerror:
@@ -149,10 +173,18 @@ class _Search:
         # A reader's message begins with the path that it was given.
         for path in (place.disk, place.path):
             text = text.removeprefix(f"{path}: ")
-        self._unreadable.append(Unreadable(place.text, text))
+        self._unreadable.append(Unreadable(place.text or "''", text))
 
     def _stdin(self) -> None:
-        data = sys.stdin.buffer.read(_MEMBER_BYTES + 1)
+        self._has_read_stdin = True
+        if sys.stdin is None:  # as Python has it where it is closed
+            self._refuse(_Place(STDIN), "standard input is closed")
+            return
+        try:
+            data = sys.stdin.buffer.read(_MEMBER_BYTES + 1)
+        except OSError as error:
+            self._refuse(_Place(STDIN), error)
+            return
         if len(data) > _MEMBER_BYTES:
             self._refuse(_Place(STDIN), f"more than {_MEMBER_BYTES >> 20} MiB")
         else:
@@ -162,30 +194,38 @@ class _Search:
         def refuse(error: OSError) -> None:
             self._refuse(_Place(_shown(error.filename or path)), error)
 
+        files = []
         for folder, folders, names in os.walk(path, onerror=refuse):
             folders.sort()
-            for name in sorted(names):
-                self._file(os.path.join(folder, name), named=False)  # noqa: PTH118
+            files += [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
+        self._total += len(files) - 1  # the folder was counted as one
+        for file in files:
+            self._file(file, named=False)
 
     def _file(self, path: str, *, named: bool) -> None:
         place = _Place(_shown(path), disk=path)
+        self._task.update(self._done, self._total, PurePosixPath(place.path).name)
+        self._done += 1
         try:
             # In a directory only what lies there itself: a link leads to what is found anyway, or out of it.
             found = os.stat(path, follow_symlinks=named)  # noqa: PTH116
             if not stat.S_ISREG(found.st_mode):
                 if named:
-                    self._refuse(place, "not a regular file")
+                    self._refuse(place, "not a regular file; ksurf reads a stream as -, from standard input")
                 return
             if (found.st_dev, found.st_ino) in self._seen:
                 return
             self._seen.add((found.st_dev, found.st_ino))
             with open(path, "rb") as file, _mapped(file) as data:  # noqa: PTH123
                 self._content(data, place, named=named, read_file=_Beside(path))
+        except FileNotFoundError as error:
+            if named:
+                self._refuse(place, error)
+            else:  # it was there when the folder was listed
+                self._skipped += 1
+            return
         except (OSError, ValueError) as error:
             self._refuse(place, error)
-            return
-        self._done += found.st_size
-        self._task.update(self._done, label=PurePosixPath(place.path).name)
 
     def _content(
         self,
@@ -226,6 +266,8 @@ class _Search:
             except Exception as error:  # one file of many: what of the others?
                 bug = f"this is a bug in ksurf, please report it: {type(error).__name__}: {error}"
                 self._refuse(place, bug)
+        elif named and not len(data):
+            self._refuse(place, "it is empty")
         elif named:
             self._refuse(
                 place,
@@ -242,6 +284,8 @@ class _Search:
             try:
                 shelf = _Shelf()
                 for member, content in self._members(path, place):
+                    inside = f"{PurePosixPath(place.path).name}, {PurePosixPath(member).name}"
+                    self._task.update(self._done, self._total, inside)
                     first = len(self._consumers)
                     beside = shelf.beside(member)
                     self._content(content, place.inside(member), depth=depth + 1, read_file=beside)

@@ -130,11 +130,15 @@ def _is_bpftrace(text: str, strict: bool) -> bool:
 
 
 def _is_list(text: str, strict: bool) -> bool:
-    lines = _significant(text)
-    first = next(lines, None)
-    if first is None or not _is_listed(first):
+    rest = _significant(text)
+    first = next(rest, None)
+    if first is None or not _may_be_listed(first):
         return False
-    return not strict or all(map(_is_listed, lines))
+    lines = [first, *rest]
+    # A word that is misspelt costs its line, not the list.
+    listed = sum(map(_is_listed, lines))
+    meant = all(map(_may_be_listed, lines))
+    return meant and listed * 2 > len(lines) if strict else meant or listed > 0
 
 
 def _significant(text: str) -> Iterator[str]:
@@ -147,6 +151,14 @@ def _is_listed(line: str) -> bool:
 
     word, colon, name = line.removeprefix("?").lstrip().partition(":")
     return bool(colon) and word in WORDS and bool(name) and not re.search(r"[\s{}]", name.strip())
+
+
+_LIKE_LISTED = re.compile(r"\??[a-z_.]+:[^\s{}:/]\S*")
+
+
+def _may_be_listed(line: str) -> bool:
+    """A line of a list, or what may be meant as one: ``kprob:vfs_read``."""
+    return _LIKE_LISTED.fullmatch(line) is not None or _is_listed(line)
 
 
 _TEXTS: dict[ConsumerKind, Callable[[str, bool], bool]] = {

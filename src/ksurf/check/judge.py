@@ -17,6 +17,7 @@ from ksurf.check.suggest import Suggestions
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report
 from ksurf.check.walked import Relocated, Walk, Walked, Walks
 from ksurf.kernel import Kernel
+from ksurf.progress import Reporter, Silent, counted
 
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
@@ -32,6 +33,7 @@ def judge(
     walks: Walks | None = None,
     *,
     suggest: bool = True,
+    reporter: Reporter | None = None,
 ) -> Report:
     """Judge consumers on kernels of the dataset.
 
@@ -51,7 +53,9 @@ def judge(
         if use.guard is not None
         for condition in use.guard.asked
     }
-    facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
+    reporter = reporter or Silent()
+    with reporter.task(f"Asking {len(places)} kernels"):
+        facts = dict(zip(looked_at, gather([*dependencies, *conditions], places), strict=True))
     walk = None if walks is None else walks([facts[kernel] for kernel in kernels])
     bench = _Bench(facts, baseline, kernels)
     reports = [
@@ -66,17 +70,18 @@ def judge(
                 ]
             ),
         )
-        for consumer in consumers
+        for consumer in counted(reporter, "Judging", consumers, "programs")
     ]
     if not suggest:
         return Report(kernels, tuple(reports))
     suggestions = Suggestions(facts, places)
-    suggestions.prepare(
-        (one.consumer.kind, finding)
-        for one in reports
-        for finding in one.findings
-        if finding.outcome is Outcome.BROKEN and finding.follows is None
-    )
+    with reporter.task("Looking for what to do"):
+        suggestions.prepare(
+            (one.consumer.kind, finding)
+            for one in reports
+            for finding in one.findings
+            if finding.outcome is Outcome.BROKEN and finding.follows is None
+        )
     return Report(
         kernels,
         tuple(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from ksurf.check.dependency import (
     Consumer,
@@ -67,6 +68,8 @@ _INSIDE = {
 """What ``name::part`` is of these."""
 _OPTIONAL = Guard("?")
 _LINE_LIMIT = 4096
+_WORD_LENGTH = 40
+"""As much of a word that is no kind as is shown, and compared with those that are."""
 _NAME = re.compile(r"\S+")
 
 
@@ -96,7 +99,9 @@ def _read(written: str, number: int) -> Dependency | str:
     word, colon, rest = asked.partition(":")
     rest = rest.strip()
     if word not in WORDS:
-        return f"{word[:40]!r} is no kind of dependency; there are {', '.join(WORDS)}"
+        alike = get_close_matches(word[:_WORD_LENGTH], WORDS, 1)
+        there_are = f"is it {alike[0]}?" if alike else f"there are {', '.join(WORDS)}"
+        return f"{word[:_WORD_LENGTH]!r} is no kind of dependency; {there_are}"
     if not colon or _NAME.fullmatch(rest) is None:
         return f"a name is expected after {word}:"
     kind, mechanism = WORDS[word]

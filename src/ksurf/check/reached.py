@@ -5,7 +5,8 @@ They are relocated against its BTF and walked, as libbpf and the verifier would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ksurf.check.core_relocation import KernelTypes, RelocationOutcome, RelocationStatus, outcomes, roots_of
@@ -17,6 +18,7 @@ from ksurf.check.verdict import Outcome
 from ksurf.check.version import version_code
 from ksurf.check.walked import Place, Relocated, Walk, Walked
 from ksurf.dataset.lookup.table import in_parallel
+from ksurf.progress import Reporter, Silent, Task
 
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
@@ -29,8 +31,9 @@ _COOKIE = "BPF_FUNC_get_attach_cookie"
 class Walks:
     """eBPF objects walked on kernels."""
 
-    def __init__(self, consumers: Sequence[Consumer], store: Store) -> None:
+    def __init__(self, consumers: Sequence[Consumer], store: Store, reporter: Reporter | None = None) -> None:
         """Take those of the consumers that are eBPF objects."""
+        self._reporter = reporter or Silent()
         self._objects = [one for one in consumers if one.data is not None]
         self._numbers = {id(one): number for number, one in enumerate(self._objects)}
         self._functions = [_function_names(one) for one in self._objects]
@@ -39,12 +42,26 @@ class Walks:
 
     def __call__(self, facts: Sequence[Facts]) -> Walk:
         """Walk all of them on the kernels that the facts are of."""
-        found = in_parallel(self._walk, facts) if self._objects else []
+        if not self._objects:
+            found = []
+        else:
+            with self._reporter.task("Walking the programs", len(facts), "kernels") as task:
+                found = in_parallel(self._counted(task), facts)
         by_kernel = {one.kernel: walked for one, walked in zip(facts, found, strict=False)}
 
         def walk(consumer: Consumer, one: Facts) -> Walked:
             number = self._numbers.get(id(consumer))
             return Walked() if number is None else by_kernel[one.kernel][number]
+
+        return walk
+
+    def _counted(self, task: Task) -> Callable[[Facts], list[Walked]]:
+        done = count(1)
+
+        def walk(facts: Facts) -> list[Walked]:
+            walked = self._walk(facts)
+            task.update(next(done))
+            return walked
 
         return walk
 

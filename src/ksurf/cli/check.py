@@ -68,6 +68,7 @@ def command(
     """
     from ksurf.cli.checking import checked, could_not_check
     from ksurf.cli.garbage import none_looked_for
+    from ksurf.cli.printed import printed, written
 
     with could_not_check(), none_looked_for():
         page = checked(
@@ -75,12 +76,12 @@ def command(
         )
         text = _written(page, form, explain)
         if output is None:
-            click.echo(text, nl=False)
+            printed(text)
         else:
             from ksurf.report.check_terminal import tail_text
 
-            output.write_text(click.unstyle(text) if form == "terminal" else text, encoding="utf-8")
-            click.echo(tail_text(page), nl=False)
+            written(click.unstyle(text) if form == "terminal" else text, output)
+            printed(tail_text(page))
     return page.exit_status
 
 

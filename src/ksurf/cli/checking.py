@@ -131,10 +131,8 @@ def checked(
     series = [member.kernel for member in reversed(groups.regular)]
     reporter = reporter_for(paths)
     found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
-    with reporter.task("Asking the kernels"):
-        report = judge(
-            found.consumers, kernels, compared, store, Walks(found.consumers, store), suggest=suggest
-        )
+    walks = Walks(found.consumers, store, reporter)
+    report = judge(found.consumers, kernels, compared, store, walks, suggest=suggest, reporter=reporter)
     return Page(
         report=report,
         groups=groups,

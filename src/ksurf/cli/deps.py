@@ -32,6 +32,7 @@ def command(paths: tuple[str, ...], form: str, dataset: Path) -> int:
     The exit status is 2 if something could not be read.
     """
     from ksurf.cli.checking import COULD_NOT, consumers_of, could_not_check, reporter_for
+    from ksurf.cli.printed import printed
     from ksurf.dataset.store import Store
 
     with could_not_check():
@@ -48,5 +49,5 @@ def command(paths: tuple[str, ...], form: str, dataset: Path) -> int:
             from ksurf.report.deps_terminal import deps_text
 
             text = deps_text(found.consumers, found.skipped, found.unreadable)
-        click.echo(text, nl=False)
+        printed(text)
     return COULD_NOT if found.unreadable else 0

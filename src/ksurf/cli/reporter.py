@@ -12,16 +12,37 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.progress import Task as Shown
+from rich.text import Text
 
-from ksurf.progress import Task
+from ksurf.progress import BYTES, Task
 
 __all__ = ["TerminalReporter"]
+
+_LABEL_LENGTH = 40
+
+
+class _Amount(ProgressColumn):
+    """How much is done: bytes with their speed, or how many of how many; nothing where nobody counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+
+    def render(self, task: Shown) -> Text:
+        unit, done = task.fields["unit"], int(task.completed)
+        if unit == BYTES and (task.total is not None or done):
+            return Text(" ").join(column.render(task) for column in self._bytes)
+        if task.total is not None:
+            return Text(f"{done:,}/{int(task.total):,} {unit}")
+        return Text(f"{done:,} {unit}" if done else f"{int(task.elapsed or 0)} s")
 
 
 class TerminalReporter:
@@ -35,9 +56,7 @@ class TerminalReporter:
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
+                _Amount(),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -45,7 +64,7 @@ class TerminalReporter:
         self._running = 0
 
     @contextmanager
-    def task(self, label: str, total: int | None = None) -> Iterator[Task]:
+    def task(self, label: str, total: int | None = None, unit: str = BYTES) -> Iterator[Task]:
         """Show a task while the context lasts."""
         if self._progress is None:
             yield _Line(label)
@@ -54,7 +73,7 @@ class TerminalReporter:
             self._running += 1
             if self._running == 1:
                 self._progress.start()
-        shown = self._progress.add_task(label, total=total)
+        shown = self._progress.add_task(label, total=total, unit=unit)
         try:
             yield _Bar(self._progress, shown, label)
         finally:
@@ -85,7 +104,11 @@ class _Bar:
         self._label = label
 
     def update(self, done: int, total: int | None = None, label: str | None = None) -> None:
-        description = f"{self._label}: {label}" if label else self._label
+        # A file's name may have anything in it.
+        shown = "".join(c if c.isprintable() else "?" for c in label or "")
+        if len(shown) > _LABEL_LENGTH:
+            shown = f"{shown[:_LABEL_LENGTH]}…"
+        description = f"{self._label}: {shown}" if shown else self._label
         self._progress.update(self._task, completed=done, total=total, description=description)
 
 

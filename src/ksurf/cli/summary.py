@@ -40,6 +40,7 @@ def command(
     """
     from ksurf.cli.checking import COULD_NOT, checked, could_not_check
     from ksurf.cli.garbage import none_looked_for
+    from ksurf.cli.printed import printed
 
     with could_not_check(), none_looked_for():
         page = checked(
@@ -54,5 +55,5 @@ def command(
         from ksurf.report.check_summary import summary_json, summary_markdown, summary_text
 
         write = {"json": summary_json, "md": summary_markdown}.get(form, summary_text)
-        click.echo(write(page), nl=False)
+        printed(write(page))
     return COULD_NOT if page.unreadable else 0

@@ -1,0 +1,37 @@
+"""What a command says, put where it is to go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ksurf.errors import InputError
+
+__all__ = ["printed", "written"]
+
+
+def printed(text: str) -> None:
+    """Print a text that has all its ends of lines.
+
+    A reader that goes away (``| head``) has seen enough: the exit status still says what was found.
+    """
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        # Python writes out what it holds at its end, and would complain.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except OSError as error:
+        raise InputError(f"the output: {error.strerror or error}", "write it somewhere else") from error
+
+
+def written(text: str, path: Path) -> None:
+    """Write a text into a file."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:  # a full disk names no file
+        raise InputError(f"{path}: {error.strerror or error}") from error
