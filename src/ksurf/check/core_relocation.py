@@ -111,9 +111,9 @@ class KernelTypes:
 
     def __init__(self, directory: Path) -> None:
         """Read that of vmlinux."""
-        from ksurf.dataset.lookup.table import Directory
+        from ksurf.dataset.lookup.table import directory_at
 
-        self._tables = Directory(directory)
+        self._tables = directory_at(directory)
         # vmlinux is a row group of its own; a kernel without BTF has none.
         first = self._read([0]) if self._tables.table("btf").groups else {}
         self.vmlinux: memoryview | None = first.get("vmlinux")

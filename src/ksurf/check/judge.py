@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
@@ -132,6 +132,16 @@ def _oldest(kernels: Iterable[Kernel], stored: Iterable[Kernel]) -> list[Kernel]
     return list(oldest.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A dependency of a consumer, and a number that it shares with those that every kernel judges alike."""
+
+    consumer: Consumer
+    dependency: Dependency
+    sections: tuple[str, ...]
+    number: int
+
+
 class _Bench:
     """Judges dependencies; what several consumers need alike is judged once."""
 
@@ -140,13 +150,15 @@ class _Bench:
     ) -> None:
         self._facts = facts
         self._walked = walked
-        self._baseline = baseline
-        self._rulings: dict[tuple[object, ...], Ruling] = {}
-        self._baselines: dict[tuple[object, ...], Kernel | None] = {}
+        self._baseline = None if baseline is None else facts[baseline]
+        self._numbers: dict[tuple[object, ...], int] = {}
+        # Facts by their identity: kernels are looked up for each finding, and to hash one takes a while.
+        self._rulings: dict[tuple[int, int, int | None], Ruling] = {}
+        self._baselines: dict[tuple[int, tuple[str, str]], Facts | None] = {}
         self._nowhere: dict[str, bool] = {}
-        self._series: dict[tuple[str, str], list[Kernel]] = {}
+        self._series: dict[tuple[str, str], list[Facts]] = {}
         for kernel in sorted(facts):
-            self._series.setdefault((kernel.arch, kernel.flavor), []).append(kernel)
+            self._series.setdefault((kernel.arch, kernel.flavor), []).append(facts[kernel])
 
     def findings(
         self,
@@ -154,18 +166,27 @@ class _Bench:
         dependency: Dependency,
         kernels: Iterable[Kernel],
         walk: Walk | None,
-    ) -> Iterable[Finding]:
+    ) -> Iterator[Finding]:
+        asked = self._asked(consumer, dependency)
         for kernel in kernels:
-            baseline = self._baseline_of(consumer, dependency, kernel)
-            ruling = self._ruling(consumer, dependency, kernel, baseline)
+            facts = self._facts[kernel]
+            baseline = self._baseline_of(asked, (kernel.arch, kernel.flavor))
+            ruling = self._ruling(asked, facts, baseline)
             if ruling.outcome is Outcome.CHANGED and baseline is not None:
-                baseline = self._in_use(consumer, dependency, kernel, baseline, walk)
-                ruling = self._ruling(consumer, dependency, kernel, baseline)
-            walked = Walked() if walk is None else walk(consumer, self._facts[kernel])
-            finding = judge_dependency(ruling, dependency, self._facts[kernel], consumer.kind, walked)
+                baseline = self._in_use(asked, kernel, baseline, walk)
+                ruling = self._ruling(asked, facts, baseline)
+            walked = Walked() if walk is None else walk(consumer, facts)
+            compared = None if baseline is None else baseline.kernel
+            finding = judge_dependency(ruling, dependency, facts, consumer.kind, walked, compared)
             if finding.outcome is Outcome.BROKEN and self._is_nowhere(dependency):
                 finding = explained_absence(finding, consumer.kind, len(self._facts))
-            yield replace(finding, baseline=baseline)
+            yield finding
+
+    def _asked(self, consumer: Consumer, dependency: Dependency) -> _Asked:
+        relocated = [use.relocation is not None for use in dependency.uses]
+        what, sections = replace(dependency, uses=()), _sections(consumer, dependency)
+        key = (consumer.kind, what, any(relocated), all(relocated), sections)
+        return _Asked(consumer, dependency, sections, self._numbers.setdefault(key, len(self._numbers)))
 
     def _is_nowhere(self, dependency: Dependency) -> bool:
         if dependency.kind is not Kind.FUNCTION:
@@ -174,53 +195,43 @@ class _Bench:
             self._nowhere[dependency.name] = is_nowhere(dependency.name, self._facts.values())
         return self._nowhere[dependency.name]
 
-    def _in_use(
-        self, consumer: Consumer, dependency: Dependency, kernel: Kernel, baseline: Kernel, walk: Walk | None
-    ) -> Kernel | None:
+    def _in_use(self, asked: _Asked, kernel: Kernel, baseline: Facts, walk: Walk | None) -> Facts | None:
         """The baseline, if the consumer uses the thing there; else the oldest of the series where it does."""
-        if self._is_reached(consumer, dependency, baseline, walk):
+        if self._is_reached(asked, baseline, walk):
             return baseline
         for other in self._series[kernel.arch, kernel.flavor] if self._baseline is None else ():
-            if self._ruling(
-                consumer, dependency, other, None
-            ).outcome is not Outcome.BROKEN and self._is_reached(consumer, dependency, other, walk):
+            if self._ruling(asked, other, None).outcome is not Outcome.BROKEN and self._is_reached(
+                asked, other, walk
+            ):
                 return other
         return None
 
-    def _is_reached(
-        self, consumer: Consumer, dependency: Dependency, kernel: Kernel, walk: Walk | None
-    ) -> bool:
+    def _is_reached(self, asked: _Asked, facts: Facts, walk: Walk | None) -> bool:
         """Whether a consumer needs it on a kernel: what it does not use there is no measure."""
-        facts = self._facts[kernel]
-        walked = walk(consumer, facts) if walk is not None and kernel in self._walked else Walked()
-        reaches = (_reach(use, facts, consumer.kind, walked) for use in dependency.uses)
-        return not dependency.uses or any(one is not Reach.UNREACHED for one in reaches)
+        consumer, uses = asked.consumer, asked.dependency.uses
+        walked = walk(consumer, facts) if walk is not None and facts.kernel in self._walked else Walked()
+        reaches = (_reach(use, facts, consumer.kind, walked) for use in uses)
+        return not uses or any(one is not Reach.UNREACHED for one in reaches)
 
-    def _ruling(
-        self, consumer: Consumer, dependency: Dependency, kernel: Kernel, baseline: Kernel | None
-    ) -> Ruling:
-        relocated = [use.relocation is not None for use in dependency.uses]
-        what, sections = replace(dependency, uses=()), _sections(consumer, dependency)
-        key = (consumer.kind, what, any(relocated), all(relocated), sections, kernel, baseline)
-        if key not in self._rulings:
-            other = None if baseline is None else self._facts[baseline]
-            case = Case(dependency, consumer.kind, self._facts[kernel], other, sections)
-            self._rulings[key] = judge_case(case)
-        return self._rulings[key]
+    def _ruling(self, asked: _Asked, facts: Facts, baseline: Facts | None) -> Ruling:
+        key = (asked.number, id(facts), None if baseline is None else id(baseline))
+        ruling = self._rulings.get(key)
+        if ruling is None:
+            case = Case(asked.dependency, asked.consumer.kind, facts, baseline, asked.sections)
+            ruling = self._rulings[key] = judge_case(case)
+        return ruling
 
-    def _baseline_of(self, consumer: Consumer, dependency: Dependency, kernel: Kernel) -> Kernel | None:
+    def _baseline_of(self, asked: _Asked, series: tuple[str, str]) -> Facts | None:
         """The kernel to compare with: it has the thing, and if possible as the consumer was built with."""
         if self._baseline is not None:
-            named = self._ruling(consumer, dependency, self._baseline, None)
+            named = self._ruling(asked, self._baseline, None)
             return None if named.outcome is Outcome.BROKEN else self._baseline
-        what, sections = replace(dependency, uses=()), _sections(consumer, dependency)
-        key = (consumer.kind, what, sections, kernel.arch, kernel.flavor)
+        key = (asked.number, series)
         if key not in self._baselines:
-            series = self._series[kernel.arch, kernel.flavor]
-            outcomes = {other: self._ruling(consumer, dependency, other, None).outcome for other in series}
-            having = [other for other in series if outcomes[other] is not Outcome.BROKEN]
-            built = [other for other in having if is_as_expected(dependency, self._facts[other])]
-            good = [other for other in having if outcomes[other] is Outcome.OK]
+            outcomes = [(other, self._ruling(asked, other, None).outcome) for other in self._series[series]]
+            having = [other for other, outcome in outcomes if outcome is not Outcome.BROKEN]
+            built = [other for other in having if is_as_expected(asked.dependency, other)]
+            good = [other for other, outcome in outcomes if outcome is Outcome.OK]
             self._baselines[key] = next(iter(built or good or having), None)
         return self._baselines[key]
 
@@ -240,24 +251,27 @@ def judge_dependency(
     facts: Facts,
     consumer: ConsumerKind,
     walked: Walked,
+    baseline: Kernel | None = None,
 ) -> Finding:
-    """A finding of a ruling: with the consumer's guards, what is reached, and what relocations found."""
+    """A finding of a ruling that compared with ``baseline``: with the consumer's guards, what is reached, and
+    what relocations found.
+    """
     known = {
         use: walked.relocations[use.relocation]
         for use in dependency.uses
         if use.relocation is not None and use.relocation in walked.relocations
     }
     if known:
-        return _relocated(ruling, dependency, facts, known)
+        return _relocated(ruling, dependency, facts, known, baseline)
     if ruling.outcome is Outcome.OK or not dependency.uses:
-        return _finding(ruling, dependency, facts, dependency.uses)
+        return _finding(ruling, dependency, facts, dependency.uses, baseline)
     reaches = {use: _reach(use, facts, consumer, walked) for use in dependency.uses}
     # Who is ready for the thing's absence is not ready for another thing under its name.
     fine = {Reach.UNREACHED, Reach.COPES} if ruling.outcome is Outcome.BROKEN else {Reach.UNREACHED}
     reached = tuple(use for use in dependency.uses if reaches[use] not in fine)
     if reached:
-        return _finding(ruling, dependency, facts, reached)
-    found = _guarded(ruling, dependency, facts, dependency.uses)
+        return _finding(ruling, dependency, facts, reached, baseline)
+    found = _guarded(ruling, dependency, facts, dependency.uses, baseline)
     # What has a catch is better written as it is meant.
     if any(use.guard is not None and use.guard.instead and use.guard.catch for use in dependency.uses):
         code = guard(consumer, dependency)
@@ -277,7 +291,11 @@ def _reach(use: Use, facts: Facts, consumer: ConsumerKind, walked: Walked) -> Re
 
 
 def _relocated(
-    ruling: Ruling, dependency: Dependency, facts: Facts, known: Mapping[Use, Relocated]
+    ruling: Ruling,
+    dependency: Dependency,
+    facts: Facts,
+    known: Mapping[Use, Relocated],
+    baseline: Kernel | None,
 ) -> Finding:
     failed = [(use, one) for use, one in known.items() if not one.resolved]
     reached = tuple(use for use, one in failed if one.reached)
@@ -286,31 +304,38 @@ def _relocated(
         if ruling.outcome is not Outcome.BROKEN:
             text = f"its relocation fails, and the program is refused at load: {dependency.name}"
             ruling = Ruling(Outcome.BROKEN, text)
-        return _finding(replace(ruling, evidence=(*ruling.evidence, *reasons)), dependency, facts, reached)
+        ruling = replace(ruling, evidence=(*ruling.evidence, *reasons))
+        return _finding(ruling, dependency, facts, reached, baseline)
     if ruling.outcome is Outcome.BROKEN:
         if failed:
-            return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed))
+            return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed), baseline)
         # The relocation has found what the look-up by name has not: a flavor's other definition.
-        return _finding(Ruling(Outcome.OK), dependency, facts, dependency.uses)
+        return _finding(Ruling(Outcome.OK), dependency, facts, dependency.uses, baseline)
     if failed and ruling.outcome is Outcome.OK:
-        return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed))
+        return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed), baseline)
     uses = tuple(use for use, one in known.items() if one.resolved and one.reached)
     if not uses and ruling.outcome is not Outcome.OK:
-        return _guarded(ruling, dependency, facts, dependency.uses)
-    return _finding(ruling, dependency, facts, uses)
+        return _guarded(ruling, dependency, facts, dependency.uses, baseline)
+    return _finding(ruling, dependency, facts, uses, baseline)
 
 
-def _guarded(ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use]) -> Finding:
+def _guarded(
+    ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use], baseline: Kernel | None
+) -> Finding:
     guards = list(dict.fromkeys(use.guard for use in uses if use.guard is not None))
     told = f"guarded by {guards[0].text}" if guards else "its place is not reached on this kernel"
     without = ruling.consequence.rpartition(": ")[2]
     consequence = f"{told}: {without}" if without else told
     if guards and guards[0].catch is not None:
         consequence += f"; {guards[0].catch}"
-    return Finding(facts.kernel, dependency, Outcome.GUARDED, consequence, ruling.evidence, (), tuple(uses))
+    return Finding(
+        facts.kernel, dependency, Outcome.GUARDED, consequence, ruling.evidence, (), tuple(uses), baseline
+    )
 
 
-def _finding(ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use]) -> Finding:
+def _finding(
+    ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use], baseline: Kernel | None
+) -> Finding:
     return Finding(
         facts.kernel,
         dependency,
@@ -319,4 +344,5 @@ def _finding(ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequenc
         ruling.evidence,
         ruling.suggestions,
         tuple(uses),
+        baseline,
     )

@@ -77,7 +77,7 @@ class Successors:
 
         before, after = self._table(old), self._table(new)
         wanted = before.filter(pc.is_in(before["name"], value_set=pa.array(sorted(names), pa.string())))
-        files = pc.drop_null(wanted["decl_file"].combine_chunks()).unique()
+        files = pa.array(set(wanted["decl_file"].to_pylist()) - {None}, pa.string())
         all_external = pc.all(wanted["external"], skip_nulls=False).as_py()
         sides = []
         for own, other in ((before, after), (after, before)):

@@ -60,7 +60,7 @@ class Suggestions:
 
     def __init__(self, facts: Mapping[Kernel, Facts], places: Sequence[tuple[Kernel, Path]]) -> None:
         """Take what is known, and where the kernels lie."""
-        self._facts = facts
+        self._facts = {kernel: facts[kernel] for kernel in sorted(facts)}
         self._places = dict(places)
         self._found: dict[_Wanted, tuple[Suggestion, ...]] = {}
 
@@ -97,7 +97,7 @@ class Suggestions:
         asked = Dependency(wanted.kind, wanted.name, wanted.mechanism)
         has = [
             k
-            for k in sorted(kernels)
+            for k in kernels
             if judge_case(Case(asked, wanted.consumer, self._facts[k])).outcome is not Outcome.BROKEN
         ]
         older, newer = [k for k in has if k < here], [k for k in has if here < k]

@@ -115,6 +115,7 @@ def checked(
     from ksurf.check.reached import Walks
     from ksurf.check.verdict import Outcome
     from ksurf.cli.choose import baseline_of, manifests
+    from ksurf.dataset.lookup import reading_once
     from ksurf.dataset.store import Store
     from ksurf.report.check_layout import Page
     from ksurf.series import group
@@ -130,9 +131,10 @@ def checked(
     groups = group(kernels, compared or baseline_of(kernels, None))
     series = [member.kernel for member in reversed(groups.regular)]
     reporter = reporter_for(paths)
-    found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
-    walks = Walks(found.consumers, store, reporter)
-    report = judge(found.consumers, kernels, compared, store, walks, suggest=suggest, reporter=reporter)
+    with reading_once():
+        found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
+        walks = Walks(found.consumers, store, reporter)
+        report = judge(found.consumers, kernels, compared, store, walks, suggest=suggest, reporter=reporter)
     return Page(
         report=report,
         groups=groups,

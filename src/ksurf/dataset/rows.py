@@ -154,6 +154,10 @@ class Definition:
     tags: str | None
     members: tuple[Member, ...]
 
+    def __hash__(self) -> int:
+        """The key's: of all members it would take as long as what is looked up by it."""
+        return hash(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class TypeUse:

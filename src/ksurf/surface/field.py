@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ksurf.dataset.rows import Definition, TypeRows
 from ksurf.kernel import Kernel
@@ -80,7 +81,7 @@ def _follow(
     """The field at the path, through structs of other names where the path leads into them."""
     if step > _STEPS_LIMIT:
         return None
-    own = fields(definition)
+    own = _fields(definition)
     if path in own:
         return own[path]
     if not definition.members and definition.kind == "typedef":
@@ -91,6 +92,10 @@ def _follow(
         if around is not None:
             return _into(around.type, around, ".".join(words[count:]), image, types, missing, step)
     return None
+
+
+# Paths lead into few structs: each is asked for many fields, on kernels that have it alike.
+_fields = lru_cache(maxsize=512)(fields)
 
 
 def _into(

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ksurf.dataset.lookup.table import Directory, in_parallel, rows_of
+from ksurf.dataset.lookup.table import Directory, directory_at, in_parallel, rows_of
 from ksurf.dataset.rows import CallSite, Function, FunctionRows, Instance, Symbol
 from ksurf.kernel import Kernel
 
@@ -52,7 +52,7 @@ def functions_in_brief(
     """
 
     def read(kernel: tuple[Kernel, Path]) -> dict[str, FunctionRows]:
-        return _brief(kernel[0], Directory(kernel[1]), names, placed, callers=callers)
+        return _brief(kernel[0], directory_at(kernel[1]), names, placed, callers=callers)
 
     found = in_parallel(read, kernels)
     return {name: [rows[name] for rows in found] for name in names}
@@ -165,7 +165,7 @@ def callers_named(names: Collection[str], kernels: Kernels) -> list[dict[str, fr
     """The names of those who call functions of these names or hold copies of them, on each kernel."""
 
     def read(kernel: tuple[Kernel, Path]) -> dict[str, frozenset[str]]:
-        tables = Directory(kernel[1])
+        tables = directory_at(kernel[1])
         _, found = tables.table("functions").where("name", names, ["id", "name"])
         called = dict(zip(found["id"].to_pylist(), found["name"].to_pylist(), strict=True))
         result: dict[str, set[str]] = {name: set() for name in names}
@@ -185,7 +185,7 @@ def prototypes_named(names: Collection[str], kernels: Kernels) -> list[dict[str,
     """The prototypes of functions as debug information has them, by name, on each kernel."""
 
     def read(kernel: tuple[Kernel, Path]) -> dict[str, tuple[str, ...]]:
-        _, found = Directory(kernel[1]).table("functions").where("name", names, ["name", "prototype"])
+        _, found = directory_at(kernel[1]).table("functions").where("name", names, ["name", "prototype"])
         result: dict[str, dict[str, None]] = {}
         for row in rows_of(found):
             if row["prototype"] is not None:
@@ -221,7 +221,7 @@ def code_symbols(
     """The symbols of each regular expression (RE2) of their whole names, on each kernel; with what BTF has of
     them if that is asked for.
     """
-    return in_parallel(lambda kernel: _matching(expressions, Directory(kernel[1]), btf=btf), kernels)
+    return in_parallel(lambda kernel: _matching(expressions, directory_at(kernel[1]), btf=btf), kernels)
 
 
 def _matching(expressions: Sequence[str], tables: Directory, *, btf: bool) -> dict[str, CodeSymbols]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ksurf.dataset.lookup.table import Directory, in_parallel, names_of, rows_of, stored_columns
+from ksurf.dataset.lookup.table import directory_at, in_parallel, names_of, rows_of, stored_columns
 from ksurf.dataset.rows import BtfId, ConfigOption, Export, Syscall, Tracepoint, TracepointField
 from ksurf.kernel import Kernel
 
@@ -38,10 +38,7 @@ def tracepoints_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list
     def read(directory: Path) -> list[Tracepoint]:
         return _tracepoints(directory, {name.rpartition(":")[2] for name in names})
 
-    def is_named(row: Tracepoint, name: str) -> bool:
-        return name in {row.name, f"{row.system}:{row.name}"}
-
-    return _by_name(names, kernels, read, is_named)
+    return _by_name(names, kernels, read, lambda row: {row.name, f"{row.system}:{row.name}"})
 
 
 def syscalls_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tuple[Syscall, ...]]]:
@@ -50,14 +47,16 @@ def syscalls_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tu
         names,
         kernels,
         lambda directory: [Syscall(**row) for row in _where(directory, "syscalls", names)],
-        lambda row, name: row.name == name,
+        lambda row: (row.name,),
     )
 
 
 def syscall_abis(kernels: _Kernels) -> list[set[str]]:
     """The tables of system calls that each kernel has."""
     return in_parallel(
-        lambda kernel: set(Directory(kernel[1]).table("syscalls").read(["abi"])["abi"].unique().to_pylist()),
+        lambda kernel: set(
+            directory_at(kernel[1]).table("syscalls").read(["abi"])["abi"].unique().to_pylist()
+        ),
         kernels,
     )
 
@@ -68,7 +67,7 @@ def exports_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tup
         names,
         kernels,
         lambda directory: [Export(**row) for row in _where(directory, "exports", names)],
-        lambda row, name: row.name == name,
+        lambda row: (row.name,),
     )
 
 
@@ -79,7 +78,7 @@ def config_named(names: Sequence[str], kernels: _Kernels) -> dict[str, list[tupl
         full,
         kernels,
         lambda directory: [ConfigOption(**row) for row in _where(directory, "config", full)],
-        lambda row, name: row.name == name,
+        lambda row: (row.name,),
     )
     return {name: found[option] for name, option in zip(names, full, strict=True)}
 
@@ -101,7 +100,7 @@ def tracepoint_names(kernels: _Kernels) -> set[str]:
     """Every name of an event, with its system, and of a bare tracepoint."""
 
     def read(kernel: tuple[Kernel, Path]) -> list[str]:
-        table = Directory(kernel[1]).table("tracepoints").read(["system", "name"])
+        table = directory_at(kernel[1]).table("tracepoints").read(["system", "name"])
         pairs = zip(table["system"].to_pylist(), table["name"].to_pylist(), strict=True)
         return [name if system is None else f"{system}:{name}" for system, name in pairs]
 
@@ -132,18 +131,24 @@ def _by_name(
     names: Sequence[str],
     kernels: _Kernels,
     read: Callable[[Path], list[_Row]],
-    is_named: Callable[[_Row, str], bool],
+    names_of_row: Callable[[_Row], Iterable[str]],
 ) -> dict[str, list[tuple[_Row, ...]]]:
     """What ``read`` finds in each kernel's directory, by name and kernel."""
-    found = in_parallel(lambda kernel: read(kernel[1]), kernels)
-    return {name: [tuple(row for row in rows if is_named(row, name)) for rows in found] for name in names}
+    found = []
+    for rows in in_parallel(lambda kernel: read(kernel[1]), kernels):
+        own: dict[str, list[_Row]] = defaultdict(list)
+        for row in rows:
+            for name in names_of_row(row):
+                own[name].append(row)
+        found.append(own)
+    return {name: [tuple(own.get(name, ())) for own in found] for name in names}
 
 
 def _where(
     directory: Path, table: str, values: Collection[str] | None, column: str = "name"
 ) -> list[dict[str, Any]]:
     """The rows of a table that have one of the values, or all; images by name."""
-    tables = Directory(directory)
+    tables = directory_at(directory)
     columns = stored_columns(table)
     file = tables.table(table)
     rows = rows_of(file.read(columns) if values is None else file.where(column, set(values), columns)[1])
@@ -158,7 +163,7 @@ def _tracepoints(directory: Path, names: Collection[str]) -> list[Tracepoint]:
     fields = defaultdict(list)
     if rows:
         _, found = (
-            Directory(directory)
+            directory_at(directory)
             .table("tracepoint_fields")
             .where("tracepoint", {row["id"] for row in rows}, stored_columns("tracepoint_fields"))
         )

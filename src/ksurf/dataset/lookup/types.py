@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ksurf.dataset.lookup.kept import kept
 from ksurf.dataset.lookup.table import (
-    Directory,
-    TableFile,
+    directory_at,
+    file_at,
     in_parallel,
     rows_of,
     stored_columns,
@@ -65,7 +66,7 @@ def images_with_btf(kernels: Sequence[tuple[Kernel, Path]]) -> list[set[str]]:
 def _shipping(directory: Path) -> set[str]:
     import pyarrow.compute as pc
 
-    tables = Directory(directory)
+    tables = directory_at(directory)
     types = tables.table("types").read(["image", "evidence"])
     images = types["image"].filter(pc.equal(types["evidence"], "btf")).unique().to_pylist()
     return {tables.images[image][0] for image in images}
@@ -80,7 +81,7 @@ def _named(
     names: Sequence[str], directory: Path, kinds: Collection[str], *, uses: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of ``types`` and of ``type_uses``, with images by name."""
-    tables = Directory(directory)
+    tables = directory_at(directory)
     _, found = tables.table("types").where("name", set(names), stored_columns("types"))
     types = [row for row in rows_of(found) if row["kind"] in kinds]
     if not types:
@@ -99,7 +100,7 @@ def _names(directory: Path, kinds: Collection[str]) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = Directory(directory).table("types").read(["name", "kind"])
+    table = directory_at(directory).table("types").read(["name", "kind"])
     return table["name"].filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds))))
 
 
@@ -107,8 +108,8 @@ class _Segment:
     """One segment of the pool: the row groups of its two files hold the same definitions."""
 
     def __init__(self, directory: Path) -> None:
-        self.definitions = TableFile(directory / "definitions.parquet")
-        self._members = TableFile(directory / "members.parquet")
+        self.definitions = file_at(directory / "definitions.parquet")
+        self._members = file_at(directory / "members.parquet")
 
     def read(self, keys: Any, groups: Sequence[int]) -> dict[int, Definition]:
         """The definitions of these keys (an Arrow array) that are in these row groups."""
@@ -150,20 +151,24 @@ def _from_pool(
     kernels: Sequence[tuple[Kernel, Path]],
     narrowed: Callable[[_Segment], list[int]] | None,
 ) -> dict[int, Definition]:
-    """The definitions of the keys; ``narrowed`` tells the row groups of a segment that may have them."""
+    """The definitions of the keys, and maybe others; ``narrowed`` tells the row groups of a segment that may
+    have them.
+    """
     import pyarrow as pa
 
-    if not keys:
-        return {}
-    wanted = pa.array(sorted(keys), pa.uint64())
+    store = kept()
+    found: dict[int, Definition] = {} if store is None else store.definitions
+    missing = keys - found.keys()
+    if not missing:
+        return found
+    wanted = pa.array(sorted(missing), pa.uint64())
 
     def read(directory: Path) -> dict[int, Definition]:
         segment = _Segment(directory)
         groups = narrowed(segment) if narrowed else range(len(segment.definitions.groups))
         return segment.read(wanted, groups)
 
-    segments = dict.fromkeys(segment for _, directory in kernels for segment in segments_of(directory))
-    found: dict[int, Definition] = {}
+    segments = dict.fromkeys(segment for _, directory in kernels for segment in _segments(directory))
     for part in in_parallel(read, list(segments)):
         found.update(part)
     if missing := keys - found.keys():
@@ -173,3 +178,10 @@ def _from_pool(
             "ksurf rm the kernel, and pull or add it again",
         )
     return found
+
+
+def _segments(directory: Path) -> list[Path]:
+    store = kept()
+    if store is None:
+        return segments_of(directory)
+    return store.once(directory / "manifest.json", lambda manifest: segments_of(manifest.parent))

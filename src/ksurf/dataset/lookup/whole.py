@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ksurf.dataset.lookup.table import TableFile, in_parallel, values_of
+from ksurf.dataset.lookup.table import file_at, in_parallel, values_of
 from ksurf.dataset.pool import segments_of
 from ksurf.dataset.rows import Member
 
@@ -26,7 +26,7 @@ def read_tables(
     """
     parts = [(directory, name) for directory in directories for name in columns]
     read = in_parallel(
-        lambda part: TableFile(part[0] / f"{part[1]}.parquet").read(list(columns[part[1]])), parts
+        lambda part: file_at(part[0] / f"{part[1]}.parquet").read(list(columns[part[1]])), parts
     )
     found = dict(zip(parts, read, strict=True))
     return [{name: found[directory, name] for name in columns} for directory in directories]
@@ -43,7 +43,7 @@ def parameters_of(keys: Collection[int], directories: Sequence[Path]) -> dict[in
     wanted = pa.array(sorted(keys), pa.uint64())
 
     def read(segment: Path) -> dict[int, tuple[int, bool]]:
-        file = TableFile(segment / "members.parquet")
+        file = file_at(segment / "members.parquet")
         takes: dict[int, tuple[int, bool]] = {}
         # Group by group, whose memory serves for the next.
         for group in range(len(file.groups)):
@@ -75,10 +75,10 @@ def fields_of(name: str, keys: Collection[int], directories: Sequence[Path]) -> 
     columns = ["depth", "name", "type", "bit_offset"]
 
     def read(segment: Path) -> dict[int, list[Member]]:
-        file = TableFile(segment / "members.parquet")
+        file = file_at(segment / "members.parquet")
         found: dict[int, list[Member]] = {}
         # The row groups of both files hold the same definitions.
-        groups = TableFile(segment / "definitions.parquet").overlapping("name", [name])
+        groups = file_at(segment / "definitions.parquet").overlapping("name", [name])
         for group in (number for number in groups if number < len(file.groups)):
             owners = file.read(["definition"], [group])["definition"]
             mask = pc.is_in(owners, value_set=wanted)
