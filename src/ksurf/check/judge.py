@@ -34,15 +34,20 @@ def judge(
     *,
     suggest: bool = True,
     reporter: Reporter | None = None,
+    stored: Sequence[Kernel] | None = None,
 ) -> Report:
     """Judge consumers on kernels of the dataset.
 
     Each dependency is compared with what it is on ``baseline``; if none is named, on the oldest kernel of its
     architecture and flavor that has it, among those that are checked and the oldest of the dataset.
     Without ``suggest`` there are only the suggestions that the rules themselves make, which cost nothing.
+    ``stored`` are the kernels of the dataset, where they have been looked at already.
     """
     kernels = tuple(dict.fromkeys(kernels))
-    others = [baseline] if baseline is not None else _oldest(kernels, [m.kernel for m in store.kernels()])
+    if baseline is not None:
+        others = [baseline]
+    else:
+        others = _oldest(kernels, [m.kernel for m in store.kernels()] if stored is None else stored)
     looked_at = list(dict.fromkeys((*kernels, *others)))
     places = [(kernel, store.directory(kernel.id)) for kernel in looked_at]
     dependencies = [dependency for consumer in consumers for dependency in consumer.dependencies]

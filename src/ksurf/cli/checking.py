@@ -118,13 +118,13 @@ def checked(
     from ksurf.dataset.lookup import reading_once
     from ksurf.dataset.store import Store
     from ksurf.report.check_layout import Page
+    from ksurf.selector import Selector, select
     from ksurf.series import group
 
     rules = load(policy)
     store = Store(dataset)
     everything = [manifest.kernel for manifest in manifests(store, ())]
-    chosen = selectors or rules.kernels
-    kernels = [manifest.kernel for manifest in manifests(store, chosen)] if chosen else everything
+    kernels = select(everything, [Selector.parse(text) for text in selectors or rules.kernels])
     named = baseline or rules.baseline
     # What a program was made for need not be among the kernels that it is to run on.
     compared = baseline_of(everything, named) if named else None
@@ -133,8 +133,16 @@ def checked(
     reporter = reporter_for(paths)
     with reading_once():
         found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
-        walks = Walks(found.consumers, store, reporter)
-        report = judge(found.consumers, kernels, compared, store, walks, suggest=suggest, reporter=reporter)
+        report = judge(
+            found.consumers,
+            kernels,
+            compared,
+            store,
+            Walks(found.consumers, store, reporter),
+            suggest=suggest,
+            reporter=reporter,
+            stored=everything,
+        )
     return Page(
         report=report,
         groups=groups,

@@ -152,7 +152,7 @@ class TableFile:
     def __init__(self, path: Path, *, coded: bool = False) -> None:
         """Open the file; :class:`~ksurf.errors.DatasetError` if it is gone or damaged.
 
-        If ``coded``, columns of few different texts are read as Arrow's dictionaries, as they lie in the file,
+        If ``coded``, columns of few different texts are read as the dictionaries that they are in the file,
         which takes a third of the time and of the room.
         """
         import pyarrow.parquet as pq
