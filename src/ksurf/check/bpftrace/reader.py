@@ -9,10 +9,11 @@ from lark import Token, Tree
 from ksurf.check.bpftrace.attach_point import AttachPoint, Provider, attach_points
 from ksurf.check.bpftrace.declaration import type_from_c
 from ksurf.check.bpftrace.grammar import Failure, Start, parse
+from ksurf.check.bpftrace.needs import Full, TypeOf
 from ksurf.check.bpftrace.preamble import Preamble
 from ksurf.check.bpftrace.script import Part, PartKind, Script, cut
 from ksurf.check.bpftrace.value import Value
-from ksurf.check.bpftrace.walk import Code, Full, Macro, TypeOf, Walk
+from ksurf.check.bpftrace.walk import Code, Macro, Walk
 from ksurf.check.dependency import (
     Condition,
     Consumer,
@@ -185,7 +186,7 @@ def _probe(parsed: _Parsed, part: Part) -> None:
 
 def _walk(parsed: _Parsed, type_of: TypeOf | None) -> Walk:
     """Go through the script: once for what its maps hold, which a later probe may tell, and once for all."""
-    first = Walk(parsed.script, parsed.file, parsed.preamble, parsed.macros, type_of)
+    first = Walk(parsed.script, parsed.file, parsed.preamble, type_of, macros=parsed.macros)
     walk = replace(first, found={}, unread={})
     for one in (first, walk):
         try:

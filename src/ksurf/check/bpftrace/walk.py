@@ -1,39 +1,28 @@
 """What a script needs of the kernel, found by going through its code once in its order.
 
-Types are followed as far as the script tells them (casts, variables, maps, tuples, macros), and beyond that
-as the caller tells the kernel's.
+``needs.py`` says what is needed at a place; this goes from place to place, and knows what variables and maps
+hold there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from lark import Token, Tree
 
 from ksurf.check.bpftrace.attach_point import AttachPoint, Provider
-from ksurf.check.bpftrace.declaration import Type, type_from_c
+from ksurf.check.bpftrace.declaration import Type
 from ksurf.check.bpftrace.grammar import Failure, parse
-from ksurf.check.bpftrace.preamble import Preamble
-from ksurf.check.bpftrace.script import Script
-from ksurf.check.bpftrace.value import Nothing, Parts, Unread, Value, parts, pointed, sum_of
-from ksurf.check.dependency import Condition, Dependency, Guard, Kind, Use
-from ksurf.surface.attach import Mechanism
+from ksurf.check.bpftrace.needs import NUMBERED, Needs
+from ksurf.check.bpftrace.value import Nothing, Parts, Value, parts, pointed, sum_of
+from ksurf.check.dependency import Condition, Guard, Kind
 
-__all__ = ["Code", "Full", "Macro", "TypeOf", "Walk"]
+__all__ = ["Code", "Macro", "Walk"]
 
 Node = Tree[Token] | Token
-TypeOf = Callable[[Kind, str], str | None]
-"""The C text of the type of a field, parameter or field of an event, by the name of its dependency:
-``type_of(Kind.FIELD, "task_struct::parent")`` is ``struct task_struct *``. ``None`` if it is not known."""
-
-USES_LIMIT = 50_000
-"""How many places of a script are kept. The largest tools have some hundred."""
-STEPS_LIMIT = 200_000
-"""How many pieces of code are looked at, those of a macro for each probe that uses it. The largest tools
-have some thousand."""
 DEPTH_LIMIT = 100
 """How deeply code may be nested, macros included. What people write is nested some ten times."""
 _MACRO_DEPTH = 2
@@ -63,12 +52,6 @@ _SYMBOL_CALLS = ("kaddr", "percpu_kaddr")
 _KFUNC_CALLS = ("kfunc_exist", "kfunc_allowed")
 _SAME_TYPE = ("kptr", "uptr")
 _ARGUMENT = re.compile(r"arg(\d+)")
-_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
-_KINDS = {"struct": Kind.STRUCT, "union": Kind.UNION, "enum": Kind.ENUM}
-
-
-class Full(Exception):
-    """A script is too large to be gone through; the message says in what way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,55 +71,19 @@ class Macro:
 
 
 @dataclass(slots=True)
-class Walk:
+class Walk(Needs):
     """One way through all the code of a script."""
 
-    script: Script
-    file: str
-    preamble: Preamble
-    macros: dict[str, Macro]
-    type_of: TypeOf | None
+    macros: dict[str, Macro] = field(default_factory=dict)
     maps: dict[str, Value] = field(default_factory=dict)
     """What maps hold, by their names."""
     keys: dict[str, Value] = field(default_factory=dict)
-    found: dict[Dependency, None] = field(default_factory=dict)
-    """Each with one use, once for a line."""
-    unread: dict[str, None] = field(default_factory=dict)
-    """What could not be followed, each with its place."""
-    _types: dict[tuple[Kind, str], str | None] = field(default_factory=dict)
-    _points: Sequence[AttachPoint] = ()
-    _program: str | None = None
-    _start: int = 0
     _variables: dict[str, Value] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     """Inside a macro: which map of the caller a map of the macro is."""
-    _guard: Guard | None = None
     _done: dict[tuple[object, ...], Value] = field(default_factory=dict)
     _within: set[str] = field(default_factory=set)
-    _here: int | None = None
-    """While what a directive defines is read: where it is used."""
     _depth: int = 0
-    _steps: int = 0
-
-    def need(
-        self,
-        kind: Kind,
-        name: str,
-        position: int,
-        *,
-        mechanism: Mechanism | None = None,
-        program: str | None = None,
-        guard: Guard | None = None,
-        expected: str | None = None,
-    ) -> None:
-        """Note that something is needed at a position of the script."""
-        self._step()
-        line = self.script.place(position)[0]
-        text = self.script.line(line)
-        use = Use(program or self._program, self.file, line, text, guard=guard or self._guard)
-        self.found.setdefault(Dependency(kind, name, mechanism, (use,), expected=expected))
-        if len(self.found) > USES_LIMIT:
-            raise Full(f"it has more than {USES_LIMIT} places that need something of the kernel")
 
     def probe(self, points: Sequence[AttachPoint], program: str, codes: Sequence[Code]) -> None:
         """Go through a probe's predicate and block."""
@@ -173,11 +120,6 @@ class Walk:
         finally:
             self._depth -= 1
         return value
-
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps > STEPS_LIMIT:
-            raise Full(f"it takes more than {STEPS_LIMIT} steps to go through it")
 
     def _too_deep(self, node: Tree[Token]) -> None:
         first: Node = node
@@ -370,77 +312,6 @@ class Walk:
             self._need_field(read)
         return value
 
-    def _need_field(self, read: tuple[str, Token]) -> None:
-        self.need(Kind.FIELD, read[0], self._position(read[1]))
-
-    def _member(self, value: Value, name: Token) -> tuple[Value, str | None]:
-        """A part of a value, and the name of the field of the kernel that is read for it."""
-        match value:
-            case Parts():
-                return value.get(str(name)), None
-            case Nothing.ARGUMENTS:
-                return self._argument(str(name), name), None
-            case Nothing.FOREIGN:
-                return value, None
-            case Type():
-                return self._field(value, name)
-            case Unread():
-                self._skip(name, f"the type of {value.of} is the kernel's, and is not known here")
-                return Nothing.FOREIGN, None
-            case _:
-                if name.isdigit():
-                    return None, None
-                self._skip(name, "the script does not tell the type that it is read from")
-                return Nothing.FOREIGN, None
-
-    def _skip(self, name: Token, reason: str) -> None:
-        line, column = self.script.place(self._position(name))
-        self.unread.setdefault(f"{self.file}:{line}:{column}: what .{name} reads cannot be told: {reason}")
-
-    def _field(self, value: Type, name: Token) -> tuple[Value, str | None]:
-        whole = value.pointed() or value
-        if whole.suffix:
-            return None, None
-        path = f"{whole.path}.{name}" if whole.path else str(name)
-        own = self.preamble.own(whole.name)
-        if own is not None:
-            held = own.members.get(path)
-            by_value = held is not None and not held.suffix and held.base in {"struct", "union"}
-            return (replace(whole, path=path) if by_value else held), None
-        dependency = f"{whole.name}::{path}"
-        text = self._type_of(Kind.FIELD, dependency)
-        if text is None:
-            return Unread(dependency), dependency
-        held = type_from_c(text)
-        if held is not None and held.suffix and held.base in {"struct", "union"}:
-            return Unread(dependency), dependency
-        if held is not None and not held.suffix:
-            return replace(whole, path=path), dependency
-        return held, dependency
-
-    def _type_of(self, kind: Kind, name: str) -> str | None:
-        if self.type_of is None:
-            return None
-        if (kind, name) not in self._types:
-            self._types[kind, name] = self.type_of(kind, name)
-        return self._types[kind, name]
-
-    def _argument(self, name: str, token: Token, of: Collection[Provider] = tuple(Provider)) -> Value:
-        """An argument of the probe: ``args.name``, ``argN`` as N, and ``return``."""
-        values: list[Value] = []
-        for point in (one for one in self._points if one.provider in of):
-            kind = _ARGUMENTS.get(point.provider)
-            if point.name is None or point.offset or kind is None:
-                values.append(Nothing.FOREIGN)
-                continue
-            dependency = f"{point.name}::{name}"
-            self.need(kind, dependency, self._position(token), mechanism=_MECHANISMS[point.provider])
-            if point.provider not in _UNTYPED:
-                text = self._type_of(kind, dependency)
-                values.append(Unread(dependency) if text is None else type_from_c(text))
-        known = [one for one in values if not isinstance(one, Unread)]
-        return next(iter((*known, *values)), None)
-
     def _name(self, token: Token) -> Value:
         name = token.removeprefix("__builtin_")
         if name in self._variables:
@@ -453,7 +324,7 @@ class Walk:
             self.need(Kind.HELPER, _HELPERS[name], self._position(token))
         providers = {point.provider for point in self._points}
         if found := _ARGUMENT.fullmatch(name):
-            self._argument(found[1], token, _NUMBERED)
+            self._argument(found[1], token, NUMBERED)
             return None
         match name:
             case "args":
@@ -470,11 +341,6 @@ class Walk:
             case _:
                 self._constant(token)
                 return None
-
-    def _constant(self, token: Token) -> None:
-        """An enumerator: what looks like one, where neither the script nor a header defines it."""
-        if not self.preamble.headers and token not in self.preamble.names and _CONSTANT.fullmatch(token):
-            self.need(Kind.ENUMERATOR, str(token), self._position(token))
 
     def _expand(self, token: Token) -> Value:
         """A macro of the preprocessor: its text is read as an expression, here."""
@@ -498,10 +364,6 @@ class Walk:
             self._here = held
         self._done[key] = value
         return value
-
-    def _position(self, token: Token) -> int:
-        """Where a token is in the script; inside what a directive defines, where that is used."""
-        return self._start + (token.start_pos or 0) if self._here is None else self._here
 
     def _on_call(self, node: Tree[Token]) -> Value:
         token, arguments = _token(node.children[0]), node.children[1:]
@@ -554,42 +416,8 @@ class Walk:
             self.need(Kind.FIELD, name, self._position(path))
         return None
 
-    def _cast(self, text: str, token: Token, value: Value) -> Value:
-        """A value as one of that type."""
-        users = bool(self._points) and all(point.provider is Provider.USER for point in self._points)
-        if users and not isinstance(value, Type) and self.preamble.own(_name(text)) is None:
-            # What such a probe is called with is the user's program's, and so are its structs.
-            return Nothing.FOREIGN
-        return self._type(text, token)
-
-    def _type(self, text: str, token: Token) -> Value:
-        """A type that the script names."""
-        found = type_from_c(text)
-        if found is not None and found.kind and self.preamble.own(found.name) is None:
-            self.need(_KINDS[found.kind], found.name, self._position(token))
-        return found
-
     def _map(self, token: Node) -> str:
         return self._names.get(str(token), str(token))
-
-
-_ARGUMENTS = {
-    Provider.KPROBE: Kind.PARAMETER,
-    Provider.FENTRY: Kind.PARAMETER,
-    Provider.FEXIT: Kind.PARAMETER,
-    Provider.TRACEPOINT: Kind.TRACEPOINT_FIELD,
-    Provider.RAWTRACEPOINT: Kind.TRACEPOINT_FIELD,
-}
-_NUMBERED = {Provider.KPROBE, Provider.RAWTRACEPOINT}
-_UNTYPED = {Provider.KPROBE}
-_MECHANISMS = {
-    Provider.KPROBE: Mechanism.KPROBE,
-    Provider.KRETPROBE: Mechanism.KRETPROBE,
-    Provider.FENTRY: Mechanism.FENTRY,
-    Provider.FEXIT: Mechanism.FEXIT,
-    Provider.TRACEPOINT: Mechanism.TRACEPOINT,
-    Provider.RAWTRACEPOINT: Mechanism.RAW_TP,
-}
 
 
 def _type(node: Node) -> str | None:
@@ -613,11 +441,6 @@ def _data(node: Node) -> str | None:
 def _opposite(guard: Guard) -> Guard:
     opposite = tuple(replace(one, holds=not one.holds) for one in guard.conditions)
     return Guard(f"not {guard.text}", opposite if len(opposite) == 1 else ())
-
-
-def _name(text: str) -> str:
-    found = type_from_c(text)
-    return found.name if found is not None else ""
 
 
 def _with_suffix(value: Value, suffix: Sequence[Node]) -> Value:
