@@ -8,8 +8,12 @@ import pytest
 
 from ksurf.check.bpf_object import essential_name, read_objects
 from ksurf.check.dependency import Consumer, Kind
+from ksurf.check.reached import Walks
+from ksurf.check.walked import Walked
+from ksurf.dataset.store import Store
 from ksurf.surface.attach import Mechanism
 from made_bpf import CODE, EXIT, FUNC, OBJECT, WEAK, Elf, Instruction, Types, code
+from made_facts import facts
 
 LOAD_FIRST = (0x79, 6, 1, 0, 0)
 """``r6 = *(u64 *)(r1 + 0)``"""
@@ -266,3 +270,15 @@ def test_names_without_their_flavors() -> None:
     names = {"task_struct___old": "task_struct", "a___b___c": "a___b", "___x": "___x", "a____b": "a____b"}
     for name, expected in {**names, "a___": "a___", "a__b": "a__b"}.items():
         assert essential_name(name) == expected
+
+
+@pytest.mark.parametrize("extension", [b"", b"\x9f\xeb\1\0" + bytes(8), b"\x9f\xeb\1\0" + b"\xff" * 28])
+def test_relocations_that_cannot_be_read_cost_only_themselves(extension: bytes, tmp_path: Path) -> None:
+    """One damaged object of many ended the whole run, when all were to be walked."""
+    elf = Elf()
+    elf.program("kprobe/vfs_read", "on_read")
+    elf.section(".BTF.ext", extension, 0)
+    consumer = read(elf, tmp_path)
+    assert len(consumer.incomplete) == 1
+    assert ("function", "vfs_read", "kprobe") in needs(consumer)
+    assert Walks([consumer], Store(tmp_path))([])(consumer, facts()) == Walked()

@@ -6,6 +6,7 @@ They are relocated against its BTF and walked, as libbpf and the verifier would.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,21 @@ class Walks:
     """eBPF objects walked on kernels."""
 
     def __init__(self, consumers: Sequence[Consumer], store: Store, reporter: Reporter | None = None) -> None:
-        """Take those of the consumers that are eBPF objects."""
+        """Take those of the consumers that are eBPF objects, and can be relocated."""
+        from ksurf import _core
+
         self._reporter = reporter or Silent()
-        self._objects = [one for one in consumers if one.data is not None]
+        self._objects: list[Consumer] = []
+        self._functions: list[list[str]] = []
+        self._roots: set[str] = set()
+        for one in consumers:
+            with suppress(_core.ReadError):  # a damaged one, of which its reader has told that
+                if one.data is not None:
+                    names, roots = _function_names(one.data), roots_of(one.data)
+                    self._objects.append(one)
+                    self._functions.append(names)
+                    self._roots |= roots
         self._numbers = {id(one): number for number, one in enumerate(self._objects)}
-        self._functions = [_function_names(one) for one in self._objects]
-        self._roots = {root for one in self._objects for root in roots_of(one.data or b"")}
         self._store = store
 
     def __call__(self, facts: Sequence[Facts]) -> Walk:
@@ -124,13 +134,13 @@ def _joined(
 _REFUSED = {RelocationStatus.AMBIGUOUS, RelocationStatus.REFUSED}
 
 
-def _function_names(consumer: Consumer) -> list[str]:
+def _function_names(data: bytes) -> list[str]:
     """The names of an object's programs and other functions, by their numbers."""
     import pyarrow as pa
 
     from ksurf import _core
 
-    programs = pa.table(_core.bpf_object(consumer.data or b"").tables["programs"])
+    programs = pa.table(_core.bpf_object(data).tables["programs"])
     names: list[str] = programs["name"].to_pylist()
     return names
 
