@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
+from ksurf.check.cause import Cause
 from ksurf.check.consumer import Unreadable
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Guard, Kind, Program, Use
 from ksurf.check.policy import Acceptance, Policy, apply
@@ -79,6 +80,14 @@ POLICY = Policy(
 )
 
 
+_CAUSES = {
+    (Kind.FUNCTION, False): Cause.FUNCTION_INLINED,
+    (Kind.FUNCTION, True): Cause.FUNCTION_INLINED_PARTLY,
+    (Kind.FIELD, False): Cause.FIELD_ABSENT,
+    (Kind.PARAMETER, False): Cause.PARAMETER_CHANGED,
+}
+
+
 def findings(
     dependency: Dependency,
     outcomes: Mapping[object, Outcome],
@@ -103,6 +112,7 @@ def findings(
                     suggestions,  # type: ignore[arg-type]
                     dependency.uses if uses is None else uses,
                     OLD,
+                    cause=_CAUSES[dependency.kind, outcome is Outcome.PARTIAL],
                 )
             )
     return made

@@ -7,6 +7,7 @@ from typing import Any
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import Facts, Syscalls
 from ksurf.check.rules import Case, Ruling, judge_case
+from ksurf.check.verdict import Outcome
 from ksurf.dataset.rows import (
     AttachRows,
     BtfId,
@@ -143,4 +144,6 @@ def rule(
     before: Facts | None = None,
     **more: Any,
 ) -> Ruling:
-    return judge_case(Case(Dependency(kind, name, mechanism, **more), consumer, here, before))
+    ruling = judge_case(Case(Dependency(kind, name, mechanism, **more), consumer, here, before))
+    assert (ruling.outcome is Outcome.OK) == (ruling.cause is None), "what is not ok has a cause"
+    return ruling

@@ -162,7 +162,9 @@ def test_sarif_is_shaped_as_the_standard_says() -> None:
     identifiers = [rule["id"] for rule in driver["rules"]]
     assert len(set(identifiers)) == len(identifiers)
     for rule in driver["rules"]:
-        assert set(rule) == {"id", "name", "shortDescription", "fullDescription", "defaultConfiguration"}
+        assert set(rule) == {
+            *("id", "name", "shortDescription", "fullDescription", "help", "defaultConfiguration")
+        }
         assert re.fullmatch(r"[a-z-]+", rule["id"])
         assert rule["fullDescription"]["text"].endswith(".")
     for result in run["results"]:
@@ -200,13 +202,13 @@ def check_location(location: dict[str, Any]) -> None:
 def test_sarif_levels_and_places() -> None:
     results = json.loads(check_sarif(page()))["runs"][0]["results"]
     by_rule = {(one["ruleId"], one["properties"]["consumer"]): one for one in results}
-    assert by_rule["function-broken", "biotop"]["level"] == "error"
-    changed = by_rule["field-changed", "biotop"]
+    assert by_rule["function-inlined", "biotop"]["level"] == "error"
+    changed = by_rule["field-absent", "biotop"]
     assert changed["level"] == "warning"
     physical = changed["locations"][0]["physicalLocation"]
     assert physical["artifactLocation"]["uri"] == "src/atime.bpf.c"
     assert physical["region"]["startLine"] == 7
-    odd = by_rule["function-broken", "odd & <list>"]
+    odd = by_rule["function-inlined", "odd & <list>"]
     assert odd["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "lists/odd%20list.txt"
     # One that tells no place is at the program itself.
     parameter = by_rule["parameter-changed", "odd & <list>"]["locations"][0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ksurf.check.cause import Cause
 from ksurf.check.policy import Policy, apply, load
 from ksurf.check.verdict import Finding, Outcome
 from ksurf.errors import InputError
@@ -98,6 +99,15 @@ def test_that_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest
             "[[accept]]\ndependency = 'lsm:x'\nreason = 'x'\noutcome = 'guarded'\n",
             "accept[1].outcome: 'guarded'",
         ),
+        ("[[accept]]\ncauses = []\nreason = 'x'\n", "accept[1].dependency: it is missing"),
+        (
+            "[[accept]]\ncauses = ['inlined']\nreason = 'x'\n",
+            "accept[1].causes: no cause 'inlined': function-absent,",
+        ),
+        (
+            "[[accept]]\ncauses = 'no-btf'\nreason = 'x'\n",
+            "accept[1].causes: 'no-btf' is no list of texts: [\"function-inlined\"]",
+        ),
         ("nonsense", "my.toml: Expected"),
         ("x = '\xff'" * 200_000, "longer than the 1 MiB"),
         ("a = " + "[" * 5000, "my.toml: "),
@@ -119,6 +129,20 @@ def test_an_entry_is_for_its_kernels_and_programs(tmp_path: Path) -> None:
     # As bad as it says, or less.
     assert [f.kernel for f in accepted(tmp_path, f"{entry}outcome = 'partial'")] == [RT]
     assert [f.kernel for f in accepted(tmp_path, f"{entry}outcome = 'changed'")] == [RT]
+
+
+def test_findings_are_accepted_by_their_cause(tmp_path: Path) -> None:
+    inlined = "causes = ['function-inlined']"
+    assert {f.cause for f in accepted(tmp_path, inlined)} == {Cause.FUNCTION_INLINED}
+    assert len(accepted(tmp_path, inlined)) == 2 + len(KERNELS)
+    both = accepted(tmp_path, "causes = ['function-inlined', 'function-inlined-partly']")
+    assert len(both) == len(accepted(tmp_path, inlined)) + 1
+    named = accepted(tmp_path, f"dependency = 'function:blk_*'\n{inlined}")
+    assert [f.kernel for f in named] == [MIDDLE, ARM]
+    assert accepted(tmp_path, f"dependency = 'field:*'\n{inlined}") == []
+    assert accepted(tmp_path, f"{inlined}\noutcome = 'partial'") == []
+    (one,) = policy(tmp_path, f"[[accept]]\nreason = 'so'\ndependency = 'field:*'\n{inlined}").acceptances
+    assert one.what == "field:* for function-inlined"
 
 
 def test_a_name_with_wildcards_of_its_own_is_meant_as_it_is(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ksurf.surface.attach import (
     Features,
     HookFacts,
     Mechanism,
+    Refusal,
     TracepointFacts,
     Verdict,
     attach_hook,
@@ -175,14 +176,17 @@ def test_arguments_of_raw_tracepoints_are_parameters() -> None:
 
     old, new = raw("bool preempt", "struct task_struct *prev", on=OLD), raw("struct task_struct *prev")
 
-    def argument(place: str, mechanism: Mechanism) -> Outcome:
+    def argument(place: str, mechanism: Mechanism) -> Ruling:
         name = f"sched_switch::{place}"
-        return rule(Kind.TRACEPOINT_FIELD, name, new, mechanism=mechanism, before=old).outcome
+        return rule(Kind.TRACEPOINT_FIELD, name, new, mechanism=mechanism, before=old)
 
-    assert argument("0", Mechanism.RAW_TP) is Outcome.CHANGED
-    assert argument("1", Mechanism.RAW_TP) is Outcome.CHANGED
-    assert argument("1", Mechanism.TP_BTF) is Outcome.BROKEN
-    assert argument("prev", Mechanism.TP_BTF) is Outcome.OK
+    assert argument("0", Mechanism.RAW_TP).outcome is Outcome.CHANGED
+    assert argument("prev", Mechanism.TP_BTF).outcome is Outcome.OK
+    # One that there is not is refused: by the kernel when it is attached, by the verifier when it is loaded.
+    raw_tp, tp_btf = argument("1", Mechanism.RAW_TP), argument("1", Mechanism.TP_BTF)
+    assert (raw_tp.outcome, tp_btf.outcome) == (Outcome.BROKEN, Outcome.BROKEN)
+    assert raw_tp.consequence.startswith("the program is refused at attach: ")
+    assert tp_btf.consequence.startswith("the object is refused at load: ")
 
 
 # Types and fields
@@ -399,7 +403,8 @@ def test_a_kfunc_is_the_same_to_the_verifier_or_not() -> None:
         kfunc(called("int a"), called("int a", flags=1, on=OLD)).evidence[0].startswith("KF_ACQUIRE is gone")
     )
     assert "tracing" in kfunc(called("int a", programs="27"), old).evidence[0]
-    assert kfunc(called("int a", verdict=Verdict(False, "no FUNC"))).outcome is Outcome.BROKEN
+    undescribed = Verdict(False, "no FUNC", Refusal.NOT_IN_BTF)
+    assert kfunc(called("int a", verdict=undescribed)).outcome is Outcome.BROKEN
 
 
 @pytest.mark.parametrize(

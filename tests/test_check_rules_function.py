@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind, Kind
 from ksurf.check.facts import Facts, Matches
 from ksurf.check.rules import Ruling
 from ksurf.check.verdict import Outcome
 from ksurf.dataset.rows import BtfId
 from ksurf.surface.attach import Mechanism
-from made_facts import FEATURES, NEW, OLD, absent, facts, function, rule, symbol, syscalls
+from made_facts import FEATURES, MARKS, NEW, OLD, absent, facts, function, rule, symbol, syscalls
 
 KPROBE, FENTRY, MULTI = Mechanism.KPROBE, Mechanism.FENTRY, Mechanism.KPROBE_MULTI
 
@@ -100,7 +104,9 @@ def test_a_shared_name_is_refused_where_the_kernel_wants_one_function() -> None:
     kprobe, fentry, multi = (judged("f", mechanism=m, here=here) for m in (KPROBE, FENTRY, MULTI))
     assert kprobe.outcome is Outcome.BROKEN
     assert "ambiguous" in kprobe.evidence[0]
-    assert fentry.outcome is Outcome.BROKEN
+    # The verifier takes any of them.
+    assert fentry.outcome is Outcome.CHANGED
+    assert fentry.consequence.startswith("fentry meets one of the 2 functions named f")
     assert multi.outcome is Outcome.PARTIAL
     assert multi.consequence == "2 functions are named f, and only the first of them is meant"
     assert kprobe.suggestions[0].code == 'SEC("kprobe.multi/f")'
@@ -133,10 +139,33 @@ def test_another_mechanism_that_works_is_suggested() -> None:
     assert exits.suggestions[0].code == "kretprobe:f"
 
 
+@pytest.mark.parametrize(
+    ("more", "features", "marks", "begin"),
+    [
+        ({"ftrace": False}, {}, {}, "the program is refused at attach"),
+        ({"init": True}, {}, {}, "the program is refused at attach"),
+        ({}, {}, {"register_ftrace_direct": None}, "the program is refused at attach"),
+        ({}, {}, {"arch_prepare_bpf_trampoline": "STB_WEAK"}, "the program is refused at attach"),
+        ({"ftrace": False}, {"btf": False}, {}, "the object is refused at load"),
+    ],
+)
+def test_when_a_trampoline_is_refused(
+    more: dict[str, Any], features: dict[str, Any], marks: dict[str, str | None], begin: str
+) -> None:
+    binds = {name: bind for name, bind in {**MARKS.binds, **marks}.items() if bind is not None}
+    known = replace(MARKS, binds=binds, btf=features.get("btf", True))
+    made = function("f", symbol("f", instance=0, **more), marks=known)
+    ruling = judged("f", mechanism=FENTRY, here=facts(functions={"f": made}))
+    assert ruling.outcome is Outcome.BROKEN
+    assert ruling.consequence == f"{begin}: fentry does not take f"
+
+
 def test_what_trampolines_must_leave_alone_is_broken_for_fentry() -> None:
     denied = BtfId("btf_id_deny", "vmlinux", None, "func", "f", None, None)
     here = facts(functions={"f": function("f", "f", ids=(denied,))})
-    assert judged("f", mechanism=FENTRY, here=here).outcome is Outcome.BROKEN
+    fentry = judged("f", mechanism=FENTRY, here=here)
+    assert (fentry.outcome, fentry.cause) == (Outcome.BROKEN, Cause.TRAMPOLINE_DENIED)
+    assert fentry.consequence.startswith("the object is refused at load")
     assert judged("f", here=here).outcome is Outcome.OK
 
 

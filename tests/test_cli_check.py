@@ -191,9 +191,9 @@ def test_a_summary_counts_programs(check: Check) -> None:
     assert "2 programs on 3 kernels: ✘ 1 broken, ◇ 1 guarded" in out
     document = json.loads(check("summary", ".", "--format", "json")[1])
     assert document["affected"] == [1, 1, 1]
-    causes = {(one["kind"], one["outcome"]): one["total"] for one in document["causes"]}
-    assert causes == {("function", "broken"): 1, ("struct", "broken"): 1}
-    assert "| function broken | 1 | 1 | 1 |" in check("summary", ".", "--format", "md")[1]
+    causes = {(one["cause"], one["outcome"]): one["total"] for one in document["causes"]}
+    assert causes == {("function-absent", "broken"): 1, ("type-absent", "broken"): 1}
+    assert "| function-absent (broken) | 1 | 1 | 1 |" in check("summary", ".", "--format", "md")[1]
     assert check("summary", ".", "missing")[0] == 2
 
 

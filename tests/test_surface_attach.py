@@ -104,6 +104,32 @@ def test_before_names_had_to_be_unique_the_first_symbol_is_meant() -> None:
     assert not verdicts[Mechanism.FENTRY].attachable
 
 
+@pytest.mark.parametrize(
+    ("facts", "features", "at_load"),
+    [
+        (replace(CODE, btf_functions=0), FEATURES, TRAMPOLINES),
+        (replace(CODE, variadic=True), FEATURES, TRAMPOLINES),
+        (replace(CODE, denied=True), FEATURES, TRAMPOLINES),
+        (replace(CODE, parameters=13), FEATURES, TRAMPOLINES),
+        (replace(CODE, parameters=7), replace(FEATURES, trampoline_args=6), set()),
+        (CODE, replace(FEATURES, btf=False), TRAMPOLINES),
+        (CODE, replace(FEATURES, trampoline=False), set()),
+        (CODE, replace(FEATURES, ftrace_direct=False), set()),
+        (replace(CODE, ftrace=False), FEATURES, set()),
+        (replace(CODE, ftrace=False, btf_functions=0), FEATURES, TRAMPOLINES),
+        (replace(CODE, no_return=True), FEATURES, TRAMPOLINES - {"fentry"}),
+        (replace(CODE, error_injection=None), FEATURES, {"fmod_ret"}),
+        (replace(CODE, ftrace=False, error_injection=None), FEATURES, {"fmod_ret"}),
+        (replace(CODE, kprobe_blacklist="NOKPROBE_SYMBOL", init=True), FEATURES, set()),
+    ],
+)
+def test_what_is_refused_when_a_program_is_loaded(
+    facts: CodeFacts, features: Features, at_load: set[str]
+) -> None:
+    verdicts = attach_code(facts, features)
+    assert {mechanism.value for mechanism, verdict in verdicts.items() if verdict.at_load} == at_load
+
+
 code_facts = st.builds(
     CodeFacts,
     ftrace=st.sampled_from([True, False, None]),
@@ -126,7 +152,7 @@ def test_every_refusal_has_a_reason_and_stronger_mechanisms_need_weaker_ones(
     facts: CodeFacts, features: Features
 ) -> None:
     verdicts = attach_code(facts, features)
-    assert all(verdict.reason for verdict in verdicts.values() if not verdict.attachable)
+    assert all(verdict.reason and verdict.refusal for verdict in verdicts.values() if not verdict.attachable)
     assert verdicts[Mechanism.KPROBE] == verdicts[Mechanism.KRETPROBE]
     if verdicts[Mechanism.FMOD_RET].attachable:
         assert verdicts[Mechanism.FEXIT].attachable
@@ -148,7 +174,7 @@ def test_every_refusal_has_a_reason_and_stronger_mechanisms_need_weaker_ones(
 def test_tracepoints(facts: TracepointFacts, attachable: set[str]) -> None:
     verdicts = attach_tracepoint(facts)
     assert {mechanism.value for mechanism, verdict in verdicts.items() if verdict.attachable} == attachable
-    assert all(verdict.reason for verdict in verdicts.values() if not verdict.attachable)
+    assert all(verdict.reason and verdict.refusal for verdict in verdicts.values() if not verdict.attachable)
 
 
 @pytest.mark.parametrize(

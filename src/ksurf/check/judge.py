@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts, gather
 from ksurf.check.guard_code import guard, version_guard
 from ksurf.check.guards import Reach, reach
 from ksurf.check.related import explained_absence, is_nowhere, linked
 from ksurf.check.rules import Case, Ruling, judge_case
+from ksurf.check.rules.case import broken
 from ksurf.check.rules.expected import is_as_expected
 from ksurf.check.suggest import Suggestions
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report
@@ -308,7 +310,7 @@ def _relocated(
     if reached:
         if ruling.outcome is not Outcome.BROKEN:
             text = f"its relocation fails, and the program is refused at load: {dependency.name}"
-            ruling = Ruling(Outcome.BROKEN, text)
+            ruling = broken(Cause.RELOCATION_FAILED, text)
         ruling = replace(ruling, evidence=(*ruling.evidence, *reasons))
         return _finding(ruling, dependency, facts, reached, baseline)
     if ruling.outcome is Outcome.BROKEN:
@@ -334,7 +336,14 @@ def _guarded(
     if guards and guards[0].catch is not None:
         consequence += f"; {guards[0].catch}"
     return Finding(
-        facts.kernel, dependency, Outcome.GUARDED, consequence, ruling.evidence, (), tuple(uses), baseline
+        facts.kernel,
+        dependency,
+        Outcome.GUARDED,
+        consequence,
+        ruling.evidence,
+        uses=tuple(uses),
+        baseline=baseline,
+        cause=ruling.cause or Cause.RELOCATION_FAILED,
     )
 
 
@@ -350,4 +359,5 @@ def _finding(
         ruling.suggestions,
         tuple(uses),
         baseline,
+        cause=ruling.cause,
     )

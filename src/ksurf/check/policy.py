@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ksurf.check.cause import CAUSES, Cause
 from ksurf.check.dependency import Kind
 from ksurf.check.verdict import Finding, Outcome, Report
 from ksurf.errors import InputError
@@ -35,8 +36,9 @@ _BYTE_LIMIT = 1 << 20
 class Acceptance:
     """Findings that somebody has decided to live with."""
 
-    dependency: str
-    """``function:blk_account_io_start``, the kind and the name; ``*`` and ``?`` stand for any characters."""
+    dependency: str | None
+    """``function:blk_account_io_start``, the kind and the name; ``*`` and ``?`` stand for any characters;
+    any if it is ``None``, and causes are named."""
     reason: str
     kernels: tuple[Selector, ...] = ()
     """On these; on all if empty."""
@@ -46,6 +48,14 @@ class Acceptance:
     """As bad as this, or less."""
     expires: date | None = None
     """The last day on which it counts."""
+    causes: tuple[Cause, ...] = ()
+    """For one of these; for any if empty."""
+
+    @property
+    def what(self) -> str:
+        """What is accepted, in a few words."""
+        causes = ", ".join(cause.value for cause in self.causes)
+        return " for ".join(filter(None, (self.dependency, causes)))
 
     def concerns(self, consumer: str, kernel: Kernel) -> bool:
         """Tell if it speaks of that consumer on that kernel."""
@@ -58,9 +68,11 @@ class Acceptance:
 
         What only follows from something else is accepted with that.
         """
-        named = (finding.dependency, finding.follows)
-        return finding.outcome <= self.outcome and any(
-            _matches(f"{one.kind.value}:{one.name}", self.dependency) for one in named if one is not None
+        if finding.outcome > self.outcome or (self.causes and finding.cause not in self.causes):
+            return False
+        pattern, named = self.dependency, (finding.dependency, finding.follows)
+        return pattern is None or any(
+            _matches(f"{one.kind.value}:{one.name}", pattern) for one in named if one is not None
         )
 
     def has_expired(self, today: date) -> bool:
@@ -196,14 +208,12 @@ class _Reader:
         )
 
     def _acceptance(self, table: dict[str, Any], place: str) -> Acceptance:
-        self._known(table, ("dependency", "kernels", "consumers", "outcome", "reason", "expires"), place)
-        dependency = self._text(table, "dependency", place, required=True) or ""
-        kind, colon, name = dependency.partition(":")
-        if not (colon and name):
-            raise self._refused(f"{place}dependency", f"{dependency!r} is not KIND:NAME, function:vfs_read")
-        kinds = [one.value for one in Kind]
-        if not any(fnmatchcase(one, kind) for one in kinds):
-            raise self._refused(f"{place}dependency", f"no kind {kind!r}: {', '.join(kinds)}")
+        keys = ("dependency", "causes", "kernels", "consumers", "outcome", "reason", "expires")
+        self._known(table, keys, place)
+        causes = self._causes(table, place)
+        dependency = self._text(table, "dependency", place, required=not causes)
+        if dependency is not None:
+            self._check_dependency(dependency, place)
         reason = self._text(table, "reason", place, required=True) or ""
         if not reason.strip():
             raise self._refused(f"{place}reason", "it must say why this is accepted")
@@ -213,6 +223,7 @@ class _Reader:
             raise self._refused(f"{place}expires", f"{expires!r} is no date: 2027-01-31, without quotes")
         return Acceptance(
             dependency=dependency,
+            causes=causes,
             reason=reason.strip(),
             kernels=tuple(
                 self._selector(text, f"{place}kernels") for text in self._texts(table, "kernels", place)
@@ -221,6 +232,21 @@ class _Reader:
             outcome=self._outcome(table, "outcome", place) or Outcome.BROKEN,
             expires=expires,
         )
+
+    def _check_dependency(self, text: str, place: str) -> None:
+        kind, colon, name = text.partition(":")
+        if not (colon and name):
+            raise self._refused(f"{place}dependency", f"{text!r} is not KIND:NAME, function:vfs_read")
+        kinds = [one.value for one in Kind]
+        if not any(fnmatchcase(one, kind) for one in kinds):
+            raise self._refused(f"{place}dependency", f"no kind {kind!r}: {', '.join(kinds)}")
+
+    def _causes(self, table: dict[str, Any], place: str) -> tuple[Cause, ...]:
+        words = self._texts(table, "causes", place, example="function-inlined")
+        for word in words:
+            if word not in CAUSES:
+                raise self._refused(f"{place}causes", f"no cause {word!r}: {', '.join(CAUSES)}")
+        return tuple(CAUSES[word] for word in words)
 
     def _known(self, table: dict[str, Any], keys: Sequence[str], place: str) -> None:
         for key in table:
@@ -237,10 +263,12 @@ class _Reader:
             raise self._refused(f"{place}{key}", f"{value!r} is no text")
         return value
 
-    def _texts(self, table: dict[str, Any], key: str, place: str) -> list[str]:
+    def _texts(
+        self, table: dict[str, Any], key: str, place: str, *, example: str = "6.1-cloud-amd64"
+    ) -> list[str]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self._refused(f"{place}{key}", f'{value!r} is no list of texts: ["6.1-cloud-amd64"]')
+            raise self._refused(f"{place}{key}", f'{value!r} is no list of texts: ["{example}"]')
         return value
 
     def _outcome(self, table: dict[str, Any], key: str, place: str) -> Outcome | None:

@@ -78,7 +78,7 @@ def _linked(one: Finding, held: dict[tuple[Kind, str], list[Finding]]) -> Findin
         elif one.outcome in _BAD:
             for other in others:
                 if other.outcome is one.outcome:
-                    return replace(one, suggestions=(), follows=other.dependency)
+                    return replace(one, suggestions=(), follows=other.dependency, cause=other.cause)
     return one
 
 
@@ -96,7 +96,7 @@ def _one_of_all_registers(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _following_hook(one: Finding, hook: Finding) -> Finding:
-    found = replace(one, suggestions=(), follows=hook.dependency)
+    found = replace(one, suggestions=(), follows=hook.dependency, cause=hook.cause)
     if hook.outcome < one.outcome:
         return replace(found, outcome=hook.outcome, consequence=hook.consequence, evidence=hook.evidence)
     return found

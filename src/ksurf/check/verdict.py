@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import total_ordering
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import Consumer, Dependency, Use
 from ksurf.kernel import Kernel
 
@@ -65,6 +66,8 @@ class Finding:
     """The kernel that it was compared with; ``None`` if with none."""
     follows: Dependency | None = None
     """Another dependency of the consumer whose finding on this kernel makes this one: it is said there."""
+    cause: Cause | None = None
+    """Of what is not ok, also if it is guarded; where it follows from another finding, that one's."""
 
 
 @dataclass(frozen=True, slots=True)

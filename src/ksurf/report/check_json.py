@@ -153,6 +153,7 @@ def _finding(finding: Finding, uses: list[int], acceptance: Acceptance | None) -
     return {
         "kernel": finding.kernel.id,
         "outcome": finding.outcome.value,
+        "cause": None if finding.cause is None else finding.cause.value,
         "consequence": finding.consequence or None,
         "evidence": list(finding.evidence),
         "suggestions": [_suggestion(suggestion) for suggestion in finding.suggestions],
@@ -171,6 +172,7 @@ def acceptance_document(acceptance: Acceptance) -> dict[str, Any]:
     """An entry of the policy file."""
     return {
         "dependency": acceptance.dependency,
+        "causes": [cause.value for cause in acceptance.causes],
         "kernels": [selector.text for selector in acceptance.kernels],
         "consumers": list(acceptance.consumers),
         "outcome": acceptance.outcome.value,

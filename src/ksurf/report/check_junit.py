@@ -64,8 +64,9 @@ def _suite(suites: Element, one: ConsumerReport, page: Page, everything: bool) -
         here = reasons(consumer, found, page, everything=everything, only=column)
         text = _clean("\n\n".join(_text(reason) for reason in here))
         if page.fails(findings):
-            worst = page.applied.worst(findings)
-            failure = SubElement(case, "failure", message=_clean(_counts(here)), type=worst.value)
+            worst = next(one for one in here if one.acceptance is None)
+            kind = worst.outcome.value if worst.cause is None else worst.cause.value
+            failure = SubElement(case, "failure", message=_clean(_counts(here)), type=kind)
             failure.text = text
         elif text:
             SubElement(case, "system-out").text = text
@@ -88,7 +89,8 @@ def _counts(told: Sequence[Reason]) -> str:
 
 def _text(reason: Reason) -> str:
     accepted = f" (accepted: {reason.acceptance.reason})" if reason.acceptance else ""
-    lines = [f"{reason.outcome.value}: {title(reason.dependency)}{accepted}"]
+    cause = f" ({reason.cause.value})" if reason.cause else ""
+    lines = [f"{reason.outcome.value}{cause}: {title(reason.dependency)}{accepted}"]
     lines += [f"  {line}" for line in (reason.consequence, *reason.evidence) if line]
     lines += [f"  {place(use, reason.consumer)}" for use in reason.uses]
     for suggestion in reason.suggestions:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from ksurf.check.cause import Cause
 from ksurf.check.consumer import STDIN, Unreadable
 from ksurf.check.dependency import Consumer, Dependency, Kind, Use
 from ksurf.check.policy import Acceptance, Applied
@@ -123,6 +124,7 @@ class Reason:
 
     consumer: Consumer
     outcome: Outcome
+    cause: Cause | None
     dependency: Dependency
     columns: tuple[Column, ...]
     consequence: str
@@ -160,7 +162,7 @@ def reasons(
                 continue
             if finding.outcome is Outcome.OK and not (finding.consequence or finding.evidence):
                 continue
-            told = (finding.outcome, finding.consequence, id(page.applied.of(finding)))
+            told = (finding.outcome, finding.cause, finding.consequence, id(page.applied.of(finding)))
             grouped.setdefault(told, []).append((column, finding))
         made += (_reason(consumer, row.dependency, group, page) for group in grouped.values())
     return sorted(made, key=lambda reason: _badness(reason.outcome))
@@ -187,6 +189,7 @@ def _reason(
     return Reason(
         consumer=consumer,
         outcome=first.outcome,
+        cause=first.cause,
         dependency=dependency,
         columns=tuple(column for column, _ in group),
         consequence=first.consequence,

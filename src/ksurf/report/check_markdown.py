@@ -67,11 +67,11 @@ def _notes(page: Page) -> Iterator[str]:
         notes.append(f"In parentheses: accepted ({number} finding{'s' if number != 1 else ''}).")
     for acceptance, again in page.applied.expired:
         notes.append(
-            f"**Expired** on {acceptance.expires}: {code(acceptance.dependency)} "
+            f"**Expired** on {acceptance.expires}: {code(acceptance.what)} "
             f"({escaped(acceptance.reason)}), {again} finding{'s' if again != 1 else ''} again."
         )
     for acceptance in page.applied.unused:
-        notes.append(f"Accepts nothing here: {code(acceptance.dependency)}.")
+        notes.append(f"Accepts nothing here: {code(acceptance.what)}.")
     for one in page.unreadable:
         notes.append(f"**Not checked:** {code(one.path)}: {escaped(one.reason)}")
     if page.skipped:
@@ -118,7 +118,9 @@ def _cell(finding: Finding | None, page: Page) -> str:
 def _reason(reason: Reason) -> Iterator[str]:
     yield f"### {SIGNS[reason.outcome]} {code(title(reason.dependency))} on {escaped(reason.kernels)}"
     yield ""
-    yield f"**{reason.outcome.value}**" + (f": {escaped(reason.consequence)}" if reason.consequence else "")
+    cause = f" ({reason.cause.value})" if reason.cause is not None else ""
+    told = f": {escaped(reason.consequence)}" if reason.consequence else ""
+    yield f"**{reason.outcome.value}**{cause}{told}"
     if reason.acceptance is not None:
         yield ""
         yield f"**Accepted:** {escaped(reason.acceptance.reason)}"

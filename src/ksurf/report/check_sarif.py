@@ -1,7 +1,7 @@
 """A check as SARIF 2.1.0, which code hosts show beside the lines that it is about.
 
-Source: OASIS, Static Analysis Results Interchange Format Version 2.1.0. A rule is a cause: a kind of
-dependency and what becomes of it. A result is what is said in the same words of one dependency, for all
+Source: OASIS, Static Analysis Results Interchange Format Version 2.1.0. A rule is a cause
+(:class:`~ksurf.check.cause.Cause`). A result is what is said in the same words of one dependency, for all
 kernels on which it is.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ksurf.check.consumer import STDIN
-from ksurf.check.dependency import Consumer, Kind, Use
+from ksurf.check.dependency import Consumer, Use
 from ksurf.check.verdict import Outcome
 from ksurf.report.check_layout import Page, Reason, reasons, rows, source, title
 
@@ -37,6 +37,8 @@ _MEANINGS = {
     Outcome.CHANGED: "the program loads, and may read or do the wrong thing",
     Outcome.BROKEN: "the program is refused when it is loaded or attached, or never fires",
 }
+_FINE, _NOTHING = "ok", "Nothing is in the way."
+"""The rule of what is fine, and what it says."""
 _LOCATIONS = 10
 """Readers of SARIF show the first, and refuse results with very many."""
 
@@ -47,12 +49,16 @@ def check_sarif(page: Page, *, everything: bool = False) -> str:
 
     results: list[dict[str, Any]] = []
     rules: dict[str, dict[str, Any]] = {}
+    worst: dict[str, Outcome] = {}
     columns = page.columns
     fingerprints: Counter[str] = Counter()
     for one in page.report.consumers:
         for reason in reasons(one.consumer, rows(one, columns), page, everything=everything):
-            rule = f"{reason.dependency.kind.value.replace(' ', '-')}-{reason.outcome.value}"
-            rules.setdefault(rule, _rule(rule, reason))
+            rule = _FINE if reason.cause is None else reason.cause.value
+            # The worst of a cause is its level; each result has its own.
+            if rule not in rules or reason.outcome > worst[rule]:
+                worst[rule] = reason.outcome
+                rules[rule] = _rule(rule, reason)
             result = _result(rule, list(rules).index(rule), reason, one.consumer)
             key = _fingerprint(reason, one.consumer)
             fingerprints[key] += 1
@@ -101,9 +107,9 @@ def _invocation(page: Page) -> dict[str, Any]:
 def _policy_notes(page: Page) -> Iterable[str]:
     for acceptance, again in page.applied.expired:
         findings = f"{again} finding{'s' if again != 1 else ''} again"
-        yield f"{acceptance.dependency}: its acceptance expired on {acceptance.expires}, {findings}"
+        yield f"{acceptance.what}: its acceptance expired on {acceptance.expires}, {findings}"
     for acceptance in page.applied.unused:
-        yield f"{acceptance.dependency}: its acceptance accepts nothing here"
+        yield f"{acceptance.what}: its acceptance accepts nothing here"
 
 
 def _notification(path: str, text: str, level: str) -> dict[str, Any]:
@@ -112,19 +118,16 @@ def _notification(path: str, text: str, level: str) -> dict[str, Any]:
 
 
 def _rule(identifier: str, reason: Reason) -> dict[str, Any]:
-    kind, outcome = reason.dependency.kind, reason.outcome
-    words = f"{kind.value} {outcome.value}"
+    sentence = _NOTHING if reason.cause is None else reason.cause.sentence
+    meanings = "".join(f"\n{_LEVELS[outcome]}: {_MEANINGS[outcome]}." for outcome in reversed(Outcome))
     return {
         "id": identifier,
-        "name": "".join(word.capitalize() for word in words.replace("_", " ").split()),
-        "shortDescription": {"text": words},
-        "fullDescription": {"text": f"Of {_article(kind)} that is needed: {_MEANINGS[outcome]}."},
-        "defaultConfiguration": {"level": _LEVELS[outcome]},
+        "name": "".join(word.capitalize() for word in identifier.split("-")),
+        "shortDescription": {"text": identifier.replace("-", " ")},
+        "fullDescription": {"text": sentence},
+        "help": {"text": f"{sentence}\n{meanings}"},
+        "defaultConfiguration": {"level": _LEVELS[reason.outcome]},
     }
-
-
-def _article(kind: Kind) -> str:
-    return f"{'an' if kind.value[0] in 'aeiou' else 'a'} {kind.value}"
 
 
 def _result(rule: str, number: int, reason: Reason, consumer: Consumer) -> dict[str, Any]:
@@ -139,6 +142,7 @@ def _result(rule: str, number: int, reason: Reason, consumer: Consumer) -> dict[
             "consumer": consumer.name,
             "dependency": f"{reason.dependency.kind.value}:{reason.dependency.name}",
             "outcome": reason.outcome.value,
+            "cause": None if reason.cause is None else reason.cause.value,
             "kernels": [column.kernel.id for column in reason.columns],
         },
     }

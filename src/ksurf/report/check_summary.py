@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ksurf.check.cause import Cause
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome
 from ksurf.report.check_json import unreadable_document
 from ksurf.report.check_layout import Column, Page, plain
@@ -17,14 +18,14 @@ from ksurf.report.check_markdown import code, table
 from ksurf.report.check_terminal import COLORS, SIGNS, matrix, tail, terminal_width
 from ksurf.report.json import SCHEMA_VERSION, kernel_document
 
-__all__ = ["Cause", "causes", "summary_json", "summary_markdown", "summary_text"]
+__all__ = ["Affecting", "causes", "summary_json", "summary_markdown", "summary_text"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """A kind of dependency, what becomes of it, and how many programs that concerns on each kernel."""
+class Affecting:
+    """A cause, what becomes of programs by it, and how many that concerns on each kernel."""
 
-    kind: str
+    cause: Cause
     outcome: Outcome
     programs: tuple[int, ...]
     """By column."""
@@ -32,26 +33,26 @@ class Cause:
     """On any of the kernels."""
 
 
-def causes(page: Page) -> list[Cause]:
+def causes(page: Page) -> list[Affecting]:
     """What programs are affected by, the worst first, and of each the most frequent. Accepted is left
     out, and what only follows from something else of the program.
     """
     columns = page.columns
     number = {column.kernel: place for place, column in enumerate(columns)}
-    held: dict[tuple[str, Outcome], list[set[int]]] = {}
+    held: dict[tuple[Cause, Outcome], list[set[int]]] = {}
     for program, one in enumerate(page.report.consumers):
         for finding in one.findings:
-            if finding.outcome <= Outcome.GUARDED or finding.follows is not None:
+            if finding.outcome <= Outcome.GUARDED or finding.follows is not None or finding.cause is None:
                 continue
             if page.applied.of(finding) is not None:
                 continue
-            key = (finding.dependency.kind.value, finding.outcome)
+            key = (finding.cause, finding.outcome)
             held.setdefault(key, [set() for _ in columns])[number[finding.kernel]].add(program)
     made = [
-        Cause(kind, outcome, tuple(map(len, programs)), len(set[int]().union(*programs)))
-        for (kind, outcome), programs in held.items()
+        Affecting(cause, outcome, tuple(map(len, programs)), len(set[int]().union(*programs)))
+        for (cause, outcome), programs in held.items()
     ]
-    return sorted(made, key=lambda cause: (-list(Outcome).index(cause.outcome), -cause.total, cause.kind))
+    return sorted(made, key=lambda one: (-list(Outcome).index(one.outcome), -one.total, one.cause.value))
 
 
 def _worst(one: ConsumerReport, page: Page) -> list[tuple[Outcome, bool]]:
@@ -91,8 +92,8 @@ def _document(page: Page, width: int) -> Iterator[str]:
         yield from matrix(names, cells, columns, width)
         yield ""
         by = causes(page)
-        counted = [[str(number) for number in cause.programs] for cause in by]
-        names = [f"{SIGNS[cause.outcome]} {cause.kind} {cause.outcome.value}" for cause in by]
+        counted = [[str(number) for number in one.programs] for one in by]
+        names = [f"{SIGNS[one.outcome]} {one.cause.value}" for one in by]
         head = "programs affected"
         yield from matrix([head, *names], [list(map(str, _affected(page))), *counted], columns, width)
         yield ""
@@ -119,8 +120,8 @@ def summary_markdown(page: Page) -> str:
         for one in page.report.consumers
     ]
     by = [
-        (f"{cause.kind} {cause.outcome.value}", [str(number) for number in cause.programs])
-        for cause in causes(page)
+        (f"{one.cause.value} ({one.outcome.value})", [str(number) for number in one.programs])
+        for one in causes(page)
     ]
     affected: Sequence[tuple[str, list[str]]] = [("**affected**", list(map(str, _affected(page))))]
     lines = ["# ksurf summary", "", *table("Program", columns, programs), ""]
@@ -140,12 +141,12 @@ def summary_json(page: Page) -> str:
         "affected": _affected(page),
         "causes": [
             {
-                "kind": cause.kind,
-                "outcome": cause.outcome.value,
-                "programs": list(cause.programs),
-                "total": cause.total,
+                "cause": one.cause.value,
+                "outcome": one.outcome.value,
+                "programs": list(one.programs),
+                "total": one.total,
             }
-            for cause in causes(page)
+            for one in causes(page)
         ],
         "consumers": [
             {

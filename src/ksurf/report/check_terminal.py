@@ -200,6 +200,8 @@ def _reason(reason: Reason, everything: bool, width: int) -> Iterator[str]:
     yield from _wrapped(head, width, "      ")
     if reason.consequence:
         yield from _wrapped(f"    {plain(reason.consequence)}", width, "    ")
+    if everything and reason.cause is not None:
+        yield from _wrapped(f"    cause: {reason.cause.value}", width, "      ")
     if reason.acceptance is not None:
         yield from _wrapped(f"    accepted: {plain(reason.acceptance.reason)}", width, "      ")
     shown = reason.evidence if everything else reason.evidence[:_EVIDENCE]
@@ -240,12 +242,12 @@ def tail(page: Page, width: int) -> Iterator[str]:
         where = f" by {page.applied.path}" if page.applied.path else ""
         yield from _wrapped(f"({_count(len(page.applied.accepted), 'finding')} accepted{where})", width, "  ")
     for acceptance, again in page.applied.expired:
-        text = f"expired on {acceptance.expires}, {_count(again, 'finding')} again: {acceptance.dependency}"
+        text = f"expired on {acceptance.expires}, {_count(again, 'finding')} again: {acceptance.what}"
         yield from _wrapped(
             f"{click.style('!', fg='yellow')} {text} ({plain(acceptance.reason)})", width, "  "
         )
     for acceptance in page.applied.unused:
-        text = f"accepts nothing here: {plain(f'{acceptance.dependency} ({acceptance.reason})')}"
+        text = f"accepts nothing here: {plain(f'{acceptance.what} ({acceptance.reason})')}"
         yield from _wrapped(f"{click.style('!', fg='yellow')} {text}", width, "  ")
     if page.skipped:
         yield click.style(f"{_count(page.skipped, 'other file')} skipped", dim=True)

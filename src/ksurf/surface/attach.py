@@ -7,7 +7,7 @@ What a kernel as a whole can do is told by what is in it (:class:`Features`), ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ksurf.dataset.rows import AttachRows, Marks, Symbol
@@ -19,6 +19,7 @@ __all__ = [
     "HookFacts",
     "KfuncFacts",
     "Mechanism",
+    "Refusal",
     "TracepointFacts",
     "Verdict",
     "attach_any",
@@ -57,12 +58,38 @@ class Mechanism(Enum):
     KFUNC_CALL = "kfunc call"
 
 
+class Refusal(Enum):
+    """Why something cannot be attached to: a word that stays, for each rule."""
+
+    INIT_CODE = "init-code"
+    KPROBE_BLACKLIST = "kprobe-blacklist"
+    NAME_SHARED = "name-shared"
+    NO_KPROBE_MULTI = "no-kprobe-multi"
+    NO_FTRACE_SITE = "no-ftrace-site"
+    NO_BTF = "no-btf"
+    NO_TRAMPOLINE = "no-trampoline"
+    NOT_IN_BTF = "not-in-btf"
+    VARIADIC = "variadic"
+    TOO_MANY_PARAMETERS = "too-many-parameters"
+    TRAMPOLINE_DENIED = "trampoline-denied"
+    NO_RETURN = "no-return"
+    RESULT_FIXED = "result-fixed"
+    NO_BPF_LSM = "no-bpf-lsm"
+    HOOK_NOT_FOR_BPF = "hook-not-for-bpf"
+    NO_EVENT = "no-event"
+    NO_TRACEPOINT = "no-tracepoint"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether it can be attached. A reason is always there for "no", and for "yes" where there is a catch."""
 
     attachable: bool
     reason: str | None = None
+    refusal: Refusal | None = field(default=None, compare=False)
+    """The rule that says no."""
+    at_load: bool = field(default=False, compare=False)
+    """It is refused when the program is loaded, by libbpf or the verifier, and not when it is attached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,27 +235,31 @@ def attach_tracepoint(facts: TracepointFacts) -> dict[Mechanism, Verdict]:
     return {
         Mechanism.TRACEPOINT: _tracepoint(facts),
         Mechanism.RAW_TP: _raw_tracepoint(facts),
-        Mechanism.TP_BTF: _btf_tracepoint(facts),
+        Mechanism.TP_BTF: _at_load(_btf_tracepoint(facts)),
     }
 
 
 def attach_hook(facts: HookFacts, features: Features) -> Verdict:
-    """Judge ``lsm`` on a hook (kernel/bpf/bpf_lsm.c, ``bpf_lsm_verify_prog``)."""
+    """Judge ``lsm`` on a hook (kernel/bpf/bpf_lsm.c, ``bpf_lsm_verify_prog``, when it is loaded)."""
+    return _at_load(_hook(facts, features))
+
+
+def _hook(facts: HookFacts, features: Features) -> Verdict:
     if not features.bpf_lsm:
-        return _no("the kernel has no BPF LSM (no function bpf_lsm_*)")
+        return _no(Refusal.NO_BPF_LSM, "the kernel has no BPF LSM (no function bpf_lsm_*)")
     if facts.disabled:
-        return _no("BPF must not attach to it (set bpf_lsm_disabled_hooks)")
+        return _no(Refusal.HOOK_NOT_FOR_BPF, "BPF must not attach to it (set bpf_lsm_disabled_hooks)")
     if not facts.listed:
-        return _no("it is not among the hooks for BPF (set bpf_lsm_hooks)")
+        return _no(Refusal.HOOK_NOT_FOR_BPF, "it is not among the hooks for BPF (set bpf_lsm_hooks)")
     if not facts.btf_function:
-        return _no("its function bpf_lsm_* is not in BTF")
+        return _no(Refusal.NOT_IN_BTF, "its function bpf_lsm_* is not in BTF")
     return _YES
 
 
 def attach_kfunc(facts: KfuncFacts) -> Verdict:
     """Judge a call from a BPF program (kernel/bpf/btf.c, ``btf_kfunc_id_set_contains``)."""
     if not facts.btf_function:
-        return _no("no FUNC of this name in BTF")
+        return _at_load(_no(Refusal.NOT_IN_BTF, "no FUNC of this name in BTF"))
     if facts.program_types is None:
         return Verdict(True, "for which program types the image does not tell")
     kinds = sorted(kind.removeprefix("BPF_PROG_TYPE_").lower() for kind in facts.program_types)
@@ -238,20 +269,27 @@ def attach_kfunc(facts: KfuncFacts) -> Verdict:
 _YES = Verdict(True)
 
 
-def _no(reason: str) -> Verdict:
-    return Verdict(False, reason)
+def _no(refusal: Refusal, reason: str) -> Verdict:
+    return Verdict(False, reason, refusal)
+
+
+def _at_load(verdict: Verdict) -> Verdict:
+    return verdict if verdict.attachable else replace(verdict, at_load=True)
 
 
 def _kprobe(facts: CodeFacts, features: Features) -> Verdict:
     # kernel/kprobes.c, check_kprobe_address_safe and within_kprobe_blacklist; kernel/trace/trace_kprobe.c.
     if facts.init:
-        return _no("it is gone once the kernel runs (.init.text)")
+        return _no(Refusal.INIT_CODE, "it is gone once the kernel runs (.init.text)")
     if facts.kprobe_blacklist == "NOKPROBE_SYMBOL":
-        return _no("kprobes refuse it (NOKPROBE_SYMBOL, in _kprobe_blacklist)")
+        return _no(Refusal.KPROBE_BLACKLIST, "kprobes refuse it (NOKPROBE_SYMBOL, in _kprobe_blacklist)")
     if facts.kprobe_blacklist is not None:
-        return _no(f"kprobes refuse its section ({facts.kprobe_blacklist})")
+        return _no(Refusal.KPROBE_BLACKLIST, f"kprobes refuse its section ({facts.kprobe_blacklist})")
     if facts.namesakes and features.unique_kprobes:
-        return _no(f"the name is ambiguous ({facts.namesakes + 1} symbols), which this kernel refuses")
+        return _no(
+            Refusal.NAME_SHARED,
+            f"the name is ambiguous ({facts.namesakes + 1} symbols), which this kernel refuses",
+        )
     if facts.namesakes:
         return Verdict(True, f"by name, the first of {facts.namesakes + 1} symbols is meant")
     return _YES
@@ -260,7 +298,10 @@ def _kprobe(facts: CodeFacts, features: Features) -> Verdict:
 def _kprobe_multi(facts: CodeFacts, features: Features) -> Verdict:
     # kernel/trace/bpf_trace.c, bpf_kprobe_multi_link_attach: fprobe on top of ftrace.
     if not features.kprobe_multi:
-        return _no("the kernel has no kprobe.multi (BPF_TRACE_KPROBE_MULTI is not in enum bpf_attach_type)")
+        return _no(
+            Refusal.NO_KPROBE_MULTI,
+            "the kernel has no kprobe.multi (BPF_TRACE_KPROBE_MULTI is not in enum bpf_attach_type)",
+        )
     if (refusal := _no_ftrace(facts)) is not None:
         return refusal
     if facts.namesakes:
@@ -269,54 +310,89 @@ def _kprobe_multi(facts: CodeFacts, features: Features) -> Verdict:
 
 
 def _fentry(facts: CodeFacts, features: Features) -> Verdict:
-    # kernel/bpf/verifier.c, bpf_check_attach_target; kernel/bpf/trampoline.c, register_fentry.
+    verdict = _trampoline(facts, features)
+    return _at_load(verdict) if _is_refused_at_load(facts, features) else verdict
+
+
+def _is_refused_at_load(facts: CodeFacts, features: Features) -> bool:
+    """Whether libbpf or the verifier refuses the program, whatever the trampoline would.
+
+    libbpf looks for the FUNC (``libbpf_find_attach_btf_id``), the verifier at its prototype and the sets
+    (kernel/bpf/btf.c, ``btf_distill_func_proto``; kernel/bpf/verifier.c, ``check_attach_btf_id``).
+    """
+    parameters = 0 if facts.parameters is None else facts.parameters
+    return (
+        not features.btf
+        or not facts.btf_functions
+        or facts.variadic
+        or parameters > BPF_FUNC_ARGS_LIMIT
+        or facts.denied
+    )
+
+
+def _trampoline(facts: CodeFacts, features: Features) -> Verdict:
+    # kernel/bpf/verifier.c, bpf_check_attach_target, when it is loaded; when it is attached,
+    # kernel/bpf/trampoline.c, register_fentry, and the architecture's arch_prepare_bpf_trampoline: -ENOTSUPP
+    # if that, or ftrace's direct calls, cannot do it, -EBUSY of bpf_arch_text_poke if ftrace has no place.
     if not features.btf:
-        return _no("the kernel ships no BTF")
+        return _no(Refusal.NO_BTF, "the kernel ships no BTF")
     if not features.trampoline:
-        return _no("the architecture has no BPF trampoline (arch_prepare_bpf_trampoline is weak)")
+        return _no(
+            Refusal.NO_TRAMPOLINE,
+            "the architecture has no BPF trampoline (arch_prepare_bpf_trampoline is weak)",
+        )
     if not features.ftrace_direct:
-        return _no("ftrace has no direct calls here (no register_ftrace_direct)")
+        return _no(Refusal.NO_TRAMPOLINE, "ftrace has no direct calls here (no register_ftrace_direct)")
     if (refusal := _no_ftrace(facts)) is not None:
         return refusal
     if not facts.btf_functions:
-        return _no("no FUNC of this name in the image's BTF")
+        return _no(Refusal.NOT_IN_BTF, "no FUNC of this name in the image's BTF")
     if facts.btf_functions > 1 or facts.namesakes:
         count = max(facts.btf_functions, facts.namesakes + 1)
-        return _no(f"the name is ambiguous ({count} of this name): which one is meant cannot be told")
+        return _no(
+            Refusal.NAME_SHARED,
+            f"the name is ambiguous ({count} of this name): which one is meant cannot be told",
+        )
     if facts.variadic:
-        return _no("it takes a variable number of arguments")
+        return _no(Refusal.VARIADIC, "it takes a variable number of arguments")
     if facts.parameters is not None and facts.parameters > features.trampoline_args:
-        return _no(f"it has {facts.parameters} parameters, a trampoline takes {features.trampoline_args}")
+        return _no(
+            Refusal.TOO_MANY_PARAMETERS,
+            f"it has {facts.parameters} parameters, a trampoline takes {features.trampoline_args}",
+        )
     if facts.denied:
-        return _no("trampolines must leave it alone (set btf_id_deny)")
+        return _no(Refusal.TRAMPOLINE_DENIED, "trampolines must leave it alone (set btf_id_deny)")
     return _YES
 
 
 def _fexit(facts: CodeFacts, features: Features) -> Verdict:
     if facts.no_return:
-        return _no("it never returns (set noreturn_deny)")
+        return _at_load(_no(Refusal.NO_RETURN, "it never returns (set noreturn_deny)"))
     return _fentry(facts, features)
 
 
 def _fmod_ret(facts: CodeFacts, features: Features) -> Verdict:
     # kernel/bpf/verifier.c, check_attach_modify_return.
     fexit = _fexit(facts, features)
+    modifiable = facts.error_injection is not None or facts.modify_return
     if not fexit.attachable:
-        return fexit
-    if facts.error_injection is None and not facts.modify_return:
-        return _no(
-            "its return value must not be changed (not in _error_injection_whitelist, no fmod_ret set)"
-        )
+        return fexit if modifiable else _at_load(fexit)
+    if not modifiable:
+        reason = "its return value must not be changed (not in _error_injection_whitelist, no fmod_ret set)"
+        return _at_load(_no(Refusal.RESULT_FIXED, reason))
     return _YES
 
 
 def _no_ftrace(facts: CodeFacts) -> Verdict | None:
     if facts.init:
-        return _no("it is gone once the kernel runs (.init.text)")
+        return _no(Refusal.INIT_CODE, "it is gone once the kernel runs (.init.text)")
     if facts.ftrace is None:
-        return _no("the image lists no places for ftrace (no __mcount_loc)")
+        return _no(Refusal.NO_FTRACE_SITE, "the image lists no places for ftrace (no __mcount_loc)")
     if not facts.ftrace:
-        return _no("ftrace has no place in it (inline, notrace, noinstr or assembly: not in __mcount_loc)")
+        return _no(
+            Refusal.NO_FTRACE_SITE,
+            "ftrace has no place in it (inline, notrace, noinstr or assembly: not in __mcount_loc)",
+        )
     return None
 
 
@@ -331,23 +407,25 @@ _CODE_RULES: Mapping[Mechanism, Callable[[CodeFacts, Features], Verdict]] = {
 
 
 def _tracepoint(facts: TracepointFacts) -> Verdict:
-    return _YES if facts.event else _no("it is a bare tracepoint: it has no event in events/")
+    return (
+        _YES if facts.event else _no(Refusal.NO_EVENT, "it is a bare tracepoint: it has no event in events/")
+    )
 
 
 def _raw_tracepoint(facts: TracepointFacts) -> Verdict:
     # include/trace/bpf_probe.h makes an entry of __bpf_raw_tp_map and the typedef btf_trace_* together.
     if not facts.tracepoint:
-        return _no("no tracepoint is behind this event")
+        return _no(Refusal.NO_TRACEPOINT, "no tracepoint is behind this event")
     if facts.btf_typedef is False:
-        return _no("no raw tracepoint is made of it (no typedef btf_trace_* in BTF)")
+        return _no(Refusal.NO_TRACEPOINT, "no raw tracepoint is made of it (no typedef btf_trace_* in BTF)")
     return _YES
 
 
 def _btf_tracepoint(facts: TracepointFacts) -> Verdict:
     if not facts.tracepoint:
-        return _no("no tracepoint is behind this event")
+        return _no(Refusal.NO_TRACEPOINT, "no tracepoint is behind this event")
     if facts.btf_typedef is None:
-        return _no("the image ships no BTF")
+        return _no(Refusal.NO_BTF, "the image ships no BTF")
     if not facts.btf_typedef:
-        return _no("no typedef btf_trace_* in the image's BTF")
+        return _no(Refusal.NOT_IN_BTF, "no typedef btf_trace_* in the image's BTF")
     return _YES

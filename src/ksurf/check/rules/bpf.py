@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind
-from ksurf.check.rules.case import FINE, Case, Ruling, few, refused, with_module
+from ksurf.check.rules.case import (
+    FINE,
+    Case,
+    Ruling,
+    broken,
+    changed,
+    few,
+    not_attachable,
+    refused,
+    with_module,
+)
 from ksurf.check.rules.function import function_rule, name_of_ksyscall
 from ksurf.check.rules.parameter import parsed, prototype_changes
 from ksurf.check.rules.types import field_rule
@@ -44,8 +55,9 @@ def syscall_rule(case: Case) -> Ruling:
     table = case.facts.syscalls
     row, entered = table.named(name), table.entered_by(name)
     if row is None and entered is None:
-        return Ruling(
-            Outcome.BROKEN, f"{refused(case)}: the kernel has no system call {name} on this architecture"
+        return broken(
+            Cause.SYSCALL_ABSENT,
+            f"{refused(case)}: the kernel has no system call {name} on this architecture",
         )
     if mechanism in {None, Mechanism.TRACEPOINT}:
         return FINE
@@ -53,8 +65,8 @@ def syscall_rule(case: Case) -> Ruling:
         short = name_of_ksyscall(row.entry)
         code = f'SEC("ksyscall/{short}")' if case.consumer is ConsumerKind.BPF_OBJECT else f"ksyscall:{short}"
         language = "c" if case.consumer is ConsumerKind.BPF_OBJECT else "text"
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.SYSCALL_RENAMED,
             f"{refused(case)}: the system call {name} is entered by {row.entry}, and is looked for by that",
             (f"{row.entry} is what its number {row.number} leads to",),
             (Suggestion("what is looked for is the name of the entry", code, language),),
@@ -65,11 +77,7 @@ def syscall_rule(case: Case) -> Ruling:
     pairs = zip(status.symbols, status.attach or (), strict=True) if status is not None else ()
     verdict = by_name([held for s, held in pairs if s.name == entered.entry]).get(how)
     if verdict is not None and not verdict.attachable:
-        return Ruling(
-            Outcome.BROKEN,
-            f"{refused(case)}: {how.value} does not take {entered.entry}",
-            (verdict.reason or "",),
-        )
+        return not_attachable(case, verdict, f"{how.value} does not take {entered.entry}")
     return Ruling(Outcome.OK, "", (f"entered by {entered.entry}",))
 
 
@@ -78,11 +86,9 @@ def lsm_rule(case: Case) -> Ruling:
     name = case.dependency.name
     status, verdict = case.facts.hooks.get(name), case.facts.hook_verdicts.get(name)
     if status is None or not status.is_present:
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no LSM hook {name}")
+        return broken(Cause.HOOK_ABSENT, f"{refused(case)}: the kernel has no LSM hook {name}")
     if verdict is not None and not verdict.attachable:
-        return Ruling(
-            Outcome.BROKEN, f"{refused(case)}: BPF cannot attach to the hook {name}", (verdict.reason or "",)
-        )
+        return not_attachable(case, verdict, f"BPF cannot attach to the hook {name}")
     before = None if case.baseline is None else case.baseline.hooks.get(name)
     if before is None or not before.variants or case.baseline is None:
         return FINE
@@ -90,8 +96,8 @@ def lsm_rule(case: Case) -> Ruling:
     changes = _changes(old, new, name)
     if not changes:
         return FINE
-    return Ruling(
-        Outcome.CHANGED,
+    return changed(
+        Cause.HOOK_CHANGED,
         f"the hook {name} is called with other arguments: they may be read wrongly",
         (f"{old} on {case.baseline.kernel.release}", f"{new} here", *changes[:4]),
     )
@@ -110,9 +116,9 @@ def iter_rule(case: Case) -> Ruling:
     rows = case.facts.definitions(f"bpf_iter_{name}", "func")
     if any(row.evidence == "btf" for row in rows):
         return with_module(FINE, [row.image for row in rows])
-    return Ruling(
-        Outcome.BROKEN,
-        f"the object is refused at load: the kernel has no iterator {name}",
+    return broken(
+        Cause.ITERATOR_ABSENT,
+        f"{refused(case, at_load=True)}: the kernel has no iterator {name}",
         (f"no FUNC bpf_iter_{name} in BTF",),
     )
 
@@ -122,11 +128,13 @@ def struct_ops_rule(case: Case) -> Ruling:
     owner, _, member = case.dependency.name.partition("::")
     rows = case.facts.definitions(owner, "struct")
     if not rows:
-        return Ruling(Outcome.BROKEN, f"the object is refused at load: the kernel has no struct {owner}")
+        return broken(
+            Cause.STRUCT_OPS_ABSENT, f"{refused(case, at_load=True)}: the kernel has no struct {owner}"
+        )
     if not case.facts.definitions(f"bpf_struct_ops_{owner}", "struct"):
-        return Ruling(
-            Outcome.BROKEN,
-            f"the object is refused at load: BPF cannot implement struct {owner} here",
+        return broken(
+            Cause.STRUCT_OPS_ABSENT,
+            f"{refused(case, at_load=True)}: BPF cannot implement struct {owner} here",
             (f"no struct bpf_struct_ops_{owner} in BTF",),
         )
     return field_rule(case) if member else with_module(FINE, [row.image for row in rows])
@@ -140,17 +148,13 @@ def kfunc_rule(case: Case) -> Ruling:
         function = case.facts.functions.get(name)
         evidence = ("a function of that name is there, and no set of kfuncs lists it",)
         there = function is not None and function.is_present
-        return Ruling(
-            Outcome.BROKEN,
-            f"the object is refused at load: the kernel has no kfunc {name}",
+        return broken(
+            Cause.KFUNC_ABSENT,
+            f"{refused(case, at_load=True)}: the kernel has no kfunc {name}",
             evidence if there else (),
         )
     if verdict is not None and not verdict.attachable:
-        return Ruling(
-            Outcome.BROKEN,
-            f"the object is refused at load: {name} cannot be called from BPF",
-            (verdict.reason or "",),
-        )
+        return not_attachable(case, verdict, f"{name} cannot be called from BPF")
     images = [image for variant in status.variants for image in variant.images]
     if (ruling := _for_other_programs(case, status.variants[0].content)) is not None:
         return ruling
@@ -163,8 +167,8 @@ def kfunc_rule(case: Case) -> Ruling:
         return with_module(FINE, images)
     assert case.baseline is not None
     return with_module(
-        Ruling(
-            Outcome.CHANGED,
+        changed(
+            Cause.KFUNC_CHANGED,
             f"the kfunc {name} is another one to the verifier, which may refuse the program",
             (*told, f"compared with {case.baseline.kernel.release}"),
         ),
@@ -182,9 +186,9 @@ def _for_other_programs(case: Case, kfunc: Kfunc) -> Ruling | None:
     for section in case.sections:
         kind = _PROGRAMS.get(section.removeprefix("?").partition("/")[0].removesuffix(".s"))
         if kind is not None and kind not in kinds:
-            return Ruling(
-                Outcome.BROKEN,
-                f"the object is refused at load: programs of type {kind} cannot call {kfunc.name}",
+            return broken(
+                Cause.KFUNC_FOR_OTHERS,
+                f"{refused(case, at_load=True)}: programs of type {kind} cannot call {kfunc.name}",
                 (f"registered for programs of type {few(allowed)}",),
             )
     return None
@@ -233,8 +237,8 @@ def ksym_rule(case: Case) -> Ruling:
             "",
             ("no type and no function of that name; of variables without a type in BTF nothing is known",),
         )
-    return Ruling(
-        Outcome.BROKEN,
-        f"the object is refused at load: BTF has no variable {name}",
+    return broken(
+        Cause.KSYM_ABSENT,
+        f"{refused(case, at_load=True)}: BTF has no variable {name}",
         ("no VAR and no FUNC of that name in BTF",),
     )

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind, Kind
 from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern, split_hook
-from ksurf.check.rules.case import Case, Ruling, few, refused, with_module
+from ksurf.check.rules.case import (
+    Case,
+    Ruling,
+    broken,
+    changed,
+    few,
+    not_attachable,
+    partial,
+    refused,
+    with_module,
+)
 from ksurf.check.spelling import hook_text
 from ksurf.check.verdict import Outcome, Suggestion
-from ksurf.surface.attach import Mechanism, Verdict
+from ksurf.surface.attach import Mechanism, Refusal, Verdict
 from ksurf.surface.attach_change import by_name
 from ksurf.surface.function import SPLIT_SUFFIX, FunctionStatus, InlineKind, suffixes
 
@@ -24,6 +36,7 @@ _OTHERS = {
     Mechanism.FEXIT: (Mechanism.KRETPROBE,),
 }
 """What sees the same, best first."""
+_TRAMPOLINES = {Mechanism.FENTRY, Mechanism.FEXIT, Mechanism.FMOD_RET}
 
 
 def function_rule(case: Case) -> Ruling:
@@ -55,8 +68,8 @@ def _absent(case: Case, symbol: str, status: FunctionStatus | None) -> Ruling:
         suggestions = tuple(_wrapper_suggestions(case, wrapper.name, wrapper.entry))
     elif wrapper is None and case.facts.syscalls.rows and (called := called_by(symbol)) is not None:
         evidence = (f"there is no system call {called} on this architecture", *evidence)
-    return Ruling(
-        Outcome.BROKEN, f"{refused(case)}: the kernel has no function {symbol}", evidence, suggestions
+    return broken(
+        Cause.FUNCTION_ABSENT, f"{refused(case)}: the kernel has no function {symbol}", evidence, suggestions
     )
 
 
@@ -87,8 +100,8 @@ def name_of_ksyscall(entry: str) -> str:
 def _inlined(case: Case, status: FunctionStatus) -> Ruling:
     callers = inline_callers(status)
     into = f" into {few(callers)}" if callers else ""
-    return Ruling(
-        Outcome.BROKEN,
+    return broken(
+        Cause.FUNCTION_INLINED,
         f"{refused(case)}: {status.name} has no code of its own, it is inlined everywhere",
         (f"inlined{into}",),
     )
@@ -133,8 +146,8 @@ def _suffixed(case: Case, symbol: str, status: FunctionStatus) -> Ruling:
                 language,
             )
         )
-    return Ruling(
-        Outcome.BROKEN,
+    return broken(
+        Cause.FUNCTION_RENAMED,
         f"{refused(case)}: no symbol is named {symbol}, the compiler left {few(names)}",
         _what_is_left(status),
         tuple(suggestions),
@@ -159,16 +172,28 @@ def _attached(
     found = by_name(verdicts)
     verdict = Verdict(True) if mechanism is None else found.get(mechanism, Verdict(True))
     if mechanism is not None and not verdict.attachable:
-        return Ruling(
-            Outcome.BROKEN,
-            f"{refused(case)}: {mechanism.value} does not take {symbol}",
-            _reasons(mechanism, verdicts),
-            tuple(_other_mechanisms(case, symbol, found)),
-        )
+        reasons = _reasons(mechanism, verdicts)
+        others = tuple(_other_mechanisms(case, symbol, found))
+        if verdict.refusal is Refusal.NAME_SHARED and mechanism in _TRAMPOLINES and not verdict.at_load:
+            return _one_of_several(symbol, mechanism, len(verdicts), reasons, others)
+        return not_attachable(case, verdict, f"{mechanism.value} does not take {symbol}", reasons, others)
     missed, evidence = _missed(case, symbol, status, verdict, len(verdicts))
     if not missed:
         return Ruling(Outcome.OK, "", evidence)
-    return Ruling(Outcome.PARTIAL, "; ".join(missed), evidence)
+    return partial(next(iter(missed)), "; ".join(missed.values()), evidence)
+
+
+def _one_of_several(
+    symbol: str, mechanism: Mechanism, count: int, reasons: tuple[str, ...], others: tuple[Suggestion, ...]
+) -> Ruling:
+    """The verifier looks a name up among all symbols, and takes what comes (``kallsyms_lookup_name``)."""
+    return changed(
+        Cause.NAME_SHARED,
+        f"{mechanism.value} meets one of the {count} functions named {symbol}, and reads its "
+        "arguments by the prototype of one of them; where ftrace has no place in it, it is refused at attach",
+        reasons,
+        others,
+    )
 
 
 def _reasons(mechanism: Mechanism, verdicts: Sequence[Mapping[Mechanism, Verdict]]) -> tuple[str, ...]:
@@ -189,12 +214,15 @@ def _other_mechanisms(case: Case, symbol: str, found: Mapping[Mechanism, Verdict
 
 def _missed(
     case: Case, symbol: str, status: FunctionStatus, verdict: Verdict, count: int
-) -> tuple[list[str], tuple[str, ...]]:
-    """Which calls a probe by that name does not see."""
-    missed, evidence = [], []
+) -> tuple[dict[Cause, str], tuple[str, ...]]:
+    """Which calls a probe by that name does not see, and why; what matters most comes first."""
+    missed: dict[Cause, str] = {}
+    evidence = []
     if count > 1:
         files = sorted({f for i in status.instances if i.row.out_of_line and (f := i.function.decl_file)})
-        missed.append(f"{count} functions are named {symbol}, and only the first of them is meant")
+        missed[Cause.NAME_SHARED] = (
+            f"{count} functions are named {symbol}, and only the first of them is meant"
+        )
         evidence.append(f"defined in {few(files)}" if files else f"{count} symbols of this name")
         if verdict.reason is not None:
             evidence.append(verdict.reason)
@@ -207,11 +235,15 @@ def _missed(
             if name != status.name
         ]
         if status.inline is InlineKind.SELECTIVE and callers:
-            missed.append(f"calls from {few(callers)} are missed, into which it is inlined")
+            missed.setdefault(
+                Cause.FUNCTION_INLINED_PARTLY,
+                f"calls from {few(callers)} are missed, into which it is inlined",
+            )
             evidence.append(f"inlined into {len(callers)} function{'s' if len(callers) > 1 else ''}")
         clones = [s.name for s in status.symbols if s.name != symbol and SPLIT_SUFFIX not in suffixes(s.name)]
         if clones:
-            missed.append(f"calls of {few(list(dict.fromkeys(clones)))} are missed, copies by the compiler")
+            copies = few(list(dict.fromkeys(clones)))
+            missed[Cause.FUNCTION_COPIED] = f"calls of {copies} are missed, copies by the compiler"
     return missed, tuple(evidence)
 
 
@@ -219,8 +251,8 @@ def _at_offset(case: Case, symbol: str, offset: int, ruling: Ruling) -> Ruling:
     """An instruction of the function: its code must be that of the kernel for which the offset was found."""
     size = _byte_size(case.facts, symbol)
     if size is not None and offset >= size:
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.CODE_CHANGED,
             f"{refused(case)}: the offset {offset:#x} is behind the end of {symbol}",
             (f"{symbol} has {size:#x} bytes",),
         )
@@ -228,18 +260,13 @@ def _at_offset(case: Case, symbol: str, offset: int, ruling: Ruling) -> Ruling:
     if case.baseline is None or case.baseline.kernel == case.facts.kernel or before is None or size is None:
         return ruling
     if before != size:
-        return Ruling(
-            max(Outcome.CHANGED, ruling.outcome),
+        return changed(
+            Cause.CODE_CHANGED,
             f"at {offset:#x} another instruction may be met: the code of {symbol} differs",
             (f"{symbol} has {size:#x} bytes, and {before:#x} on {case.baseline.kernel.release}",),
         )
     told = "whether the offset still means the same instruction cannot be told: the function is as long"
-    return Ruling(
-        ruling.outcome,
-        "; ".join(filter(None, (ruling.consequence, told))),
-        ruling.evidence,
-        ruling.suggestions,
-    )
+    return replace(ruling, consequence="; ".join(filter(None, (ruling.consequence, told))))
 
 
 def _byte_size(facts: Facts, symbol: str) -> int | None:
@@ -255,13 +282,15 @@ def pattern_rule(case: Case) -> Ruling:
     matches = case.facts.matches.get(key)
     what = "event" if kind is Kind.TRACEPOINT else "function"
     if matches is None or not matches.names:
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: no {what} matches {name}")
+        return broken(Cause.NOTHING_MATCHES, f"{refused(case)}: no {what} matches {name}")
     total, refused_names = len(matches.names), matches.refused
     count = f"{total} {what}{'s' if total > 1 else ''} match{'' if total > 1 else 'es'}"
     if len(refused_names) == total:
         reasons = tuple(dict.fromkeys(refused_names.values()))
-        return Ruling(
-            Outcome.BROKEN, f"{refused(case)}: {count} {name}, and none can be attached to", reasons[:3]
+        return broken(
+            Cause.NOTHING_MATCHES,
+            f"{refused(case)}: {count} {name}, and none can be attached to",
+            reasons[:3],
         )
     evidence: tuple[str, ...] = ()
     if refused_names:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ksurf.check.c_type import resolved, same_type
+from ksurf.check.cause import Cause
 from ksurf.check.facts import Facts
-from ksurf.check.rules.case import FINE, Case, Ruling, with_module
+from ksurf.check.rules.case import FINE, Case, Ruling, changed, with_module
 from ksurf.check.rules.parameter import parsed
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.dataset.rows import Definition
@@ -45,8 +46,8 @@ def layout_rule(case: Case) -> Ruling:
         if case.baseline is None or not case.baseline.definitions(built.name, built.kind):
             # Nothing of the kernel itself uses it, or the kernel does not tell: no debug information has it.
             return Ruling(Outcome.OK, "", (f"the kernel's types have no {what} to compare with",))
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.TYPE_ABSENT,
             f"the kernel has no {what}: the module was built with it, for another kernel",
             (f"it is there on {case.baseline.kernel.release}",),
             (REBUILD,),
@@ -66,7 +67,7 @@ def layout_rule(case: Case) -> Ruling:
         if built.kind == "enum"
         else f"the module was built with another layout of {what}: it reads and writes other memory"
     )
-    return with_module(Ruling(Outcome.CHANGED, consequence, tuple(told(changes)), (REBUILD,)), images)
+    return with_module(changed(Cause.LAYOUT_CHANGED, consequence, tuple(told(changes)), (REBUILD,)), images)
 
 
 def _changes(built: Definition, facts: Facts) -> list[Change]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind
-from ksurf.check.rules.case import FINE, Case, Ruling, few, refused, with_module
+from ksurf.check.rules.case import FINE, Case, Ruling, broken, changed, few, refused, with_module
 from ksurf.check.rules.layout import REBUILD, prototype_changes, told
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.change import Change
@@ -25,8 +26,8 @@ def export_rule(case: Case) -> Ruling:
     images = [image for variant in status.variants for image in variant.images]
     crcs = {variant.content.crc for variant in status.variants} - {None}
     if crc is not None and crcs and crc not in crcs:
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.EXPORT_CRC,
             f"{refused(case)}: the prototype of {name}, or a type in it, is not what it was built with",
             (
                 f"CRC {crc:#010x} in the module, {row.crc:#010x} here (CONFIG_MODVERSIONS)",
@@ -42,15 +43,15 @@ def export_rule(case: Case) -> Ruling:
     ):
         return _not_imported(case, row.namespace, None if old is None else old.namespace or "no namespace")
     if row.gpl and case.dependency.gpl is False:
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.EXPORT_GPL_ONLY,
             f"{refused(case)}: {name} is for modules under the GPL only, and this one is not",
             () if old is None or old.gpl else (f"for any license on {release}",),
         )
     if old is not None and row.gpl and not old.gpl and case.dependency.gpl is None:
         return with_module(
-            Ruling(
-                Outcome.CHANGED,
+            changed(
+                Cause.EXPORT_GPL_ONLY,
                 f"{name} is for modules under the GPL only: others are refused at load",
                 (f"for any license on {release}",),
             ),
@@ -71,8 +72,8 @@ def _by_prototype(case: Case) -> Ruling:
         return Ruling(Outcome.OK, "", (f"whether {name} is as it was built with is not known: {reason}",))
     if not changes:
         return FINE
-    return Ruling(
-        Outcome.CHANGED,
+    return changed(
+        Cause.EXPORT_CHANGED,
         f"{name} has another prototype than the module was built with, and no CRC keeps it from being loaded",
         tuple(told(changes)),
         (REBUILD,),
@@ -105,9 +106,9 @@ def _not_imported(case: Case, namespace: str, before: str | None) -> Ruling:
     )
     if namespace.startswith("module:"):
         allowed = namespace.removeprefix("module:")
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: {name} is for {allowed} only", evidence)
-    return Ruling(
-        Outcome.BROKEN,
+        return broken(Cause.EXPORT_NAMESPACE, f"{refused(case)}: {name} is for {allowed} only", evidence)
+    return broken(
+        Cause.EXPORT_NAMESPACE,
         f"{refused(case)}: {name} is in the namespace {namespace}, which has to be imported",
         evidence,
         (Suggestion("import the namespace", f'MODULE_IMPORT_NS("{namespace}");', "c"),),
@@ -118,12 +119,12 @@ def _not_exported(case: Case) -> Ruling:
     name = case.dependency.name
     function = case.facts.functions.get(name)
     if function is None or not function.is_present:
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no symbol {name}")
+        return broken(Cause.EXPORT_ABSENT, f"{refused(case)}: the kernel has no symbol {name}")
     places = [f for i in function.instances if (f := i.function.decl_file) is not None and f.endswith(".h")]
     if places and not any(symbol.bind == "STB_GLOBAL" for symbol in function.symbols):
         header = places[0].removeprefix("include/")
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.EXPORT_INLINE,
             f"{refused(case)}: {name} is an inline function of a header, and not exported",
             (f"declared in {places[0]}",),
             (
@@ -136,8 +137,8 @@ def _not_exported(case: Case) -> Ruling:
         )
     binds = {symbol.bind for symbol in function.symbols}
     what = "a static function" if binds == {"STB_LOCAL"} else "a function"
-    return Ruling(
-        Outcome.BROKEN,
+    return broken(
+        Cause.EXPORT_ABSENT,
         f"{refused(case)}: {name} is {what} that is not exported",
         tuple(few(sorted({s.image for s in function.symbols})) for _ in function.symbols[:1]),
     )
@@ -155,18 +156,18 @@ def config_rule(case: Case) -> Ruling:
     row = status.variants[0].content if status is not None and status.variants else None
     how = "the object is refused at load" if case.consumer is ConsumerKind.BPF_OBJECT else "it is not there"
     if row is None:
-        return Ruling(Outcome.BROKEN, f"{how}: the kernel's configuration does not name {name}")
+        return broken(Cause.CONFIG_ABSENT, f"{how}: the kernel's configuration does not name {name}")
     # libbpf reads what is set; "is not set" is a comment to it (tools/lib/bpf/libbpf.c).
     if row.value == "n" and expected != "n":
-        return Ruling(Outcome.BROKEN, f"{how}: {name} is not set", (option_text(row),))
+        return broken(Cause.CONFIG_ABSENT, f"{how}: {name} is not set", (option_text(row),))
     if expected is not None and row.value != expected:
-        return Ruling(Outcome.CHANGED, f"{name} has another value than {expected}", (option_text(row),))
+        return changed(Cause.CONFIG_CHANGED, f"{name} has another value than {expected}", (option_text(row),))
     before = None if case.baseline is None else case.baseline.config.get(name)
     if expected is None and before is not None and before.variants and case.baseline is not None:
         old = before.variants[0].content
         if {old.value, row.value} - {"y", "m"} and old.value != row.value:
-            return Ruling(
-                Outcome.CHANGED,
+            return changed(
+                Cause.CONFIG_CHANGED,
                 f"{name} has another value",
                 (f"{option_text(old)} on {case.baseline.kernel.release}", option_text(row)),
             )

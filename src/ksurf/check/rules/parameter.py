@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 from ksurf.check.c_type import same_type
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind
 from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern
-from ksurf.check.rules.case import FINE, Case, Ruling, few, is_loaded_with, refused
+from ksurf.check.rules.case import FINE, Case, Ruling, broken, changed, few, is_loaded_with, refused
 from ksurf.check.verdict import Outcome
 from ksurf.surface.attach import Mechanism
 from ksurf.surface.change import shown_text
@@ -36,7 +37,7 @@ def parameter_rule(case: Case) -> Ruling:
         return Ruling(Outcome.OK, "", ("which functions the pattern matches differs: they are not compared",))
     status = case.facts.functions.get(base_name(function))
     if status is None or not status.is_present:
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no function {function}")
+        return broken(Cause.FUNCTION_ABSENT, f"{refused(case)}: the kernel has no function {function}")
     baseline = None if case.baseline is None else _prototypes(case.baseline, function)
     return argument_ruling(case, function, wanted, _prototypes(case.facts, function), baseline)
 
@@ -92,13 +93,13 @@ def _result(case: Case, function: str, new: Prototype, old: Prototype | None, ex
         return FINE
     evidence = (f"{old.return_type} on {_baseline(case)}, {new.return_type} here",)
     if new.return_type == "void":
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.RESULT_CHANGED,
             f"{function} returns nothing here: what is read is what a register held",
             evidence,
         )
-    return Ruling(
-        Outcome.CHANGED, f"{function} returns another type: its value may be read wrongly", evidence
+    return changed(
+        Cause.RESULT_CHANGED, f"{function} returns another type: its value may be read wrongly", evidence
     )
 
 
@@ -106,8 +107,8 @@ def _by_place(
     case: Case, function: str, place: int, new: Prototype, old: Prototype | None, expected: str | None
 ) -> Ruling:
     if _is_wrapper(function, new) and (place > 0 or not (expected is None or _is_registers(expected))):
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.ARGUMENTS_IN_REGISTERS,
             f"the arguments of {function} are in the struct pt_regs that it is given, and not read there",
             (_prototype_text(function, new),),
         )
@@ -115,8 +116,8 @@ def _by_place(
     if results and place == len(new.params) and (old is None or place == len(old.params)):
         return _result(case, function, new, old, expected)
     if results and old is not None and place == len(old.params) and place != len(new.params):
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.RESULT_CHANGED,
             f"the result of {function} is argument {len(new.params)} (from 0) now, not {place}",
             _changes(case, function, old, new),
         )
@@ -124,12 +125,16 @@ def _by_place(
         if old is not None and place >= len(old.params):
             return Ruling(Outcome.OK, "", (f"{function} has {len(new.params)} parameters",))
         evidence = (_prototype_text(function, new),)
-        if is_loaded_with(case.dependency.mechanism):
-            return Ruling(
-                Outcome.BROKEN, f"{refused(case)}: {function} has no parameter {place} (from 0)", evidence
+        if is_loaded_with(case.dependency.mechanism) or case.dependency.mechanism is Mechanism.RAW_TP:
+            # Of a raw tracepoint it is the last argument that is looked at, when it is attached: -EINVAL
+            # (kernel/trace/bpf_trace.c, bpf_probe_register, max_ctx_offset).
+            return broken(
+                Cause.PARAMETER_ABSENT,
+                f"{refused(case)}: {function} has no parameter {place} (from 0)",
+                evidence,
             )
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.PARAMETER_ABSENT,
             f"{function} has no parameter {place} (from 0): what is read is what a register held",
             evidence,
         )
@@ -145,14 +150,14 @@ def _by_place(
     if moved == place and same_type(was.type, param.type):
         return FINE
     if moved == place:
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.PARAMETER_CHANGED,
             f"parameter {place} (from 0) of {function} has another type: it may be read wrongly",
             _changes(case, function, old, new),
         )
     where = f"; {was.name or was.text} is parameter {moved} now" if moved is not None else ""
-    return Ruling(
-        Outcome.CHANGED,
+    return changed(
+        Cause.PARAMETER_CHANGED,
         f"parameter {place} (from 0) of {function} is another one: {was.text} on {_baseline(case)}, "
         f"{param.text} here{where}",
         _changes(case, function, old, new),
@@ -194,8 +199,8 @@ def _by_name(
         if new.params and all(param.name is None for param in new.params):
             return Ruling(Outcome.OK, "", ("the names of its parameters are not known here",))
         what = "the probe is refused" if case.consumer is ConsumerKind.BPFTRACE else refused(case)
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.PARAMETER_ABSENT,
             f"{what}: {function} has no parameter {name}",
             _changes(case, function, old, new) if old is not None else (_prototype_text(function, new),),
         )
@@ -204,8 +209,8 @@ def _by_name(
         return FINE
     if expected is not None and same_type(expected, found.type):
         return FINE
-    return Ruling(
-        Outcome.CHANGED,
+    return changed(
+        Cause.PARAMETER_CHANGED,
         f"parameter {name} of {function} has another type: it may be read wrongly",
         (f"{was.text} on {_baseline(case)}, {found.text} here",),
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ksurf.check.c_type import same_type
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind
 from ksurf.check.facts import Facts
 from ksurf.check.hook import is_pattern
-from ksurf.check.rules.case import FINE, Case, Ruling, refused, with_module
+from ksurf.check.rules.case import FINE, Case, Ruling, broken, changed, not_attachable, refused, with_module
 from ksurf.check.rules.function import pattern_rule
 from ksurf.check.rules.parameter import argument_ruling, parsed
 from ksurf.check.spelling import hook_text
@@ -34,15 +35,11 @@ def tracepoint_rule(case: Case) -> Ruling:
     status = case.facts.tracepoints.get(name)
     if status is None or not status.is_present:
         what = "event" if ":" in name else "tracepoint"
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no {what} {name}")
+        return broken(Cause.TRACEPOINT_ABSENT, f"{refused(case)}: the kernel has no {what} {name}")
     verdict = case.facts.tracepoint_verdicts.get(name, {}).get(mechanism) if mechanism else None
     if mechanism is not None and verdict is not None and not verdict.attachable:
-        return Ruling(
-            Outcome.BROKEN,
-            f"{refused(case)}: {mechanism.value} does not take {name}",
-            (verdict.reason or "",),
-            tuple(_other_mechanisms(case, status)),
-        )
+        others = tuple(_other_mechanisms(case, status))
+        return not_attachable(case, verdict, f"{mechanism.value} does not take {name}", suggestions=others)
     return with_module(FINE, [image for variant in status.variants for image in variant.images])
 
 
@@ -64,7 +61,7 @@ def tracepoint_field_rule(case: Case) -> Ruling:
         return Ruling(Outcome.OK, "", ("which events the pattern matches differs: they are not compared",))
     status = case.facts.tracepoints.get(event)
     if status is None or not status.is_present:
-        return Ruling(Outcome.BROKEN, f"{refused(case)}: the kernel has no event {event}")
+        return broken(Cause.TRACEPOINT_ABSENT, f"{refused(case)}: the kernel has no event {event}")
     if ":" not in event:
         return _argument(case, event, field)
     return _field(case, event, field.partition("[")[0], status)
@@ -94,16 +91,16 @@ def _field(case: Case, event: str, name: str, status: SymbolStatus[TraceEvent]) 
     release = case.baseline.kernel.release
     evidence = (f"{_shown(before)} on {release}", f"{_shown(here)} here")
     if not same_type(_type(before), _type(here)) and not _built_for(case, here):
-        return Ruling(
-            Outcome.CHANGED, f"{name} of {event} has another type: it may be read wrongly", evidence
+        return changed(
+            Cause.EVENT_FIELD_CHANGED, f"{name} of {event} has another type: it may be read wrongly", evidence
         )
     if before.byte_size != here.byte_size:
-        return Ruling(
-            Outcome.CHANGED, f"{name} of {event} has another size: it may be read wrongly", evidence
+        return changed(
+            Cause.EVENT_FIELD_CHANGED, f"{name} of {event} has another size: it may be read wrongly", evidence
         )
     if before.byte_offset != here.byte_offset and case.consumer is ConsumerKind.BPF_OBJECT:
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.EVENT_FIELD_CHANGED,
             f"{name} of {event} lies elsewhere: a context struct that was compiled in reads something else",
             evidence,
         )
@@ -118,8 +115,8 @@ def _missing(case: Case, event: str, name: str, before: TracepointField | None) 
         else (f"{_shown(before)} on {case.baseline.kernel.release}",)
     )
     if case.consumer is ConsumerKind.BPF_OBJECT:
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.EVENT_FIELD_ABSENT,
             f"{event} has no field {name}: a context struct that was compiled in reads something else",
             evidence,
         )
@@ -127,7 +124,7 @@ def _missing(case: Case, event: str, name: str, before: TracepointField | None) 
         ConsumerKind.BPFTRACE: "bpftrace refuses the script",
         ConsumerKind.BCC: "the tool's C does not compile",
     }.get(case.consumer, "it is not there")
-    return Ruling(Outcome.BROKEN, f"{how}: {event} has no field {name}", evidence)
+    return broken(Cause.EVENT_FIELD_ABSENT, f"{how}: {event} has no field {name}", evidence)
 
 
 def _find(status: SymbolStatus[TraceEvent], name: str) -> TracepointField | None:

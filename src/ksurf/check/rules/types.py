@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ksurf.check.c_type import longer_array, resolved, same_integer, same_type
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
-from ksurf.check.rules.case import FINE, Case, Ruling, with_module
+from ksurf.check.rules.case import FINE, Case, Ruling, broken, changed, with_module
 from ksurf.check.rules.layout import has_layout, layout_rule, told
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.field import OwnedField
@@ -18,6 +19,12 @@ _KINDS = ("struct", "union", "enum", "typedef")
 _TARGETS = {"amd64": "x86", "arm64": "arm64", "ppc64el": "powerpc", "riscv64": "riscv", "s390x": "s390"}
 """Architectures, as libbpf calls them."""
 _PREFIXES = {Kind.HELPER: "BPF_FUNC_"}
+_LISTED = {
+    Kind.HELPER: Cause.HELPER_ABSENT,
+    Kind.PROGRAM_TYPE: Cause.PROGRAM_TYPE_ABSENT,
+    Kind.ATTACH_TYPE: Cause.ATTACH_TYPE_ABSENT,
+    Kind.MAP_TYPE: Cause.MAP_TYPE_ABSENT,
+}
 _NUMBERS = ("u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "int", "long", "short", "char", "bool")
 
 
@@ -41,8 +48,8 @@ def unread(case: Case) -> str:
 def _without_btf(case: Case) -> Ruling | None:
     """CO-RE needs the kernel's BTF; debug information that ksurf read instead is of no use to libbpf."""
     if case.consumer is ConsumerKind.BPF_OBJECT and not case.facts.features.btf:
-        return Ruling(
-            Outcome.BROKEN,
+        return broken(
+            Cause.NO_BTF,
             "the object is refused at load: the kernel ships no BTF to relocate against",
             ("no .BTF in vmlinux (CONFIG_DEBUG_INFO_BTF)",),
         )
@@ -60,14 +67,14 @@ def type_rule(case: Case) -> Ruling:
     if not rows:
         others = case.facts.definitions(name, *_KINDS)
         evidence = (f"it is a {others[0].definition.kind} here",) if others else ()
-        return Ruling(Outcome.BROKEN, f"{unread(case)}: the kernel has no {kind} {name}", evidence)
+        return broken(Cause.TYPE_ABSENT, f"{unread(case)}: the kernel has no {kind} {name}", evidence)
     ruling = FINE
     if case.consumer is ConsumerKind.MODULE and case.baseline is not None:
         before = case.baseline.definitions(name, kind)
         if before and not any(has_layout(one.definition, case.facts) for one in before):
             changes = compare_types(before[0].definition, rows[0].definition)
-            ruling = Ruling(
-                Outcome.CHANGED,
+            ruling = changed(
+                Cause.LAYOUT_CHANGED,
                 f"{kind} {name} is laid out otherwise than where the module was built",
                 (*told(changes), f"compared with {case.baseline.kernel.release}"),
             )
@@ -88,7 +95,11 @@ def field_rule(case: Case) -> Ruling:
         built = _other_registers(case) if owner == "pt_regs" else ()
         if built:
             what += ", it was compiled for the registers of another architecture"
-        return Ruling(Outcome.BROKEN, f"{unread(case)}: {what}", (), built)
+        if owner == "pt_regs" and known:
+            cause = Cause.OTHER_ARCHITECTURE
+        else:
+            cause = Cause.FIELD_ABSENT if known else Cause.TYPE_ABSENT
+        return broken(cause, f"{unread(case)}: {what}", (), built)
     images = [image for variant in status.variants for image in variant.images]
     before = None if case.baseline is None else case.baseline.fields.get(name)
     if before is None or not before.variants:
@@ -115,16 +126,16 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     is_built = expected is not None and same_type(expected, b.type)
     if (a.bit_size is None) != (b.bit_size is None):
         word = "a bit field" if b.bit_size is not None else "no bit field any more"
-        return Ruling(Outcome.CHANGED, f"{name} is {word}: it may be read wrongly", evidence)
+        return changed(Cause.FIELD_CHANGED, f"{name} is {word}: it may be read wrongly", evidence)
     as_long = a.byte_size == b.byte_size and a.byte_size is not None
     if not _same(case, a.type, b.type, as_long) and not is_built:
-        return Ruling(Outcome.CHANGED, f"{name} has another type: it may be read wrongly", evidence)
+        return changed(Cause.FIELD_CHANGED, f"{name} has another type: it may be read wrongly", evidence)
     resized = a.byte_size != b.byte_size and None not in (a.byte_size, b.byte_size)
     if resized and _is_number(b) and not is_built:
-        return Ruling(Outcome.CHANGED, f"{name} has another size: it may be read wrongly", evidence)
+        return changed(Cause.FIELD_CHANGED, f"{name} has another size: it may be read wrongly", evidence)
     if (a.bit_offset != b.bit_offset or resized) and case.consumer is ConsumerKind.MODULE:
-        return Ruling(
-            Outcome.CHANGED,
+        return changed(
+            Cause.LAYOUT_CHANGED,
             f"{name} lies elsewhere than where the module was built: it reads and writes other memory",
             evidence,
         )
@@ -163,14 +174,14 @@ def enumerator_rule(case: Case) -> Ruling:
         return Ruling(Outcome.OK, "", ("which enum has it is not told, and is not looked for",))
     here = case.facts.enumerators(enum)
     if here is None:
-        return Ruling(Outcome.BROKEN, f"{unread(case)}: the kernel has no enum {enum}")
+        return broken(Cause.TYPE_ABSENT, f"{unread(case)}: the kernel has no enum {enum}")
     if name not in here:
-        return Ruling(Outcome.BROKEN, f"{unread(case)}: enum {enum} has no {name}")
+        return broken(Cause.ENUMERATOR_ABSENT, f"{unread(case)}: enum {enum} has no {name}")
     was = _value_before(case, enum, name)
     if was is None or was == here[name] or _is_read_anew(case.consumer, case.dependency):
         return FINE
-    return Ruling(
-        Outcome.CHANGED,
+    return changed(
+        Cause.ENUMERATOR_CHANGED,
         f"{name} has another value than the one that was compiled in",
         (f"{was} {_where(case)}, {here[name]} here",),
     )
@@ -215,8 +226,8 @@ def listed_rule(case: Case) -> Ruling:
         Kind.ATTACH_TYPE: "the program is refused at load or attach",
         Kind.MAP_TYPE: "the map cannot be made, and the object is refused at load",
     }[kind]
-    return Ruling(
-        Outcome.BROKEN,
+    return broken(
+        _LISTED[kind],
         f"{how}: the kernel has no {kind.value} {case.dependency.name}",
         (f"enum {enum} has no {name}",),
     )
