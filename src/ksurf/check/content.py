@@ -138,7 +138,7 @@ def _is_list(text: str, strict: bool) -> bool:
     # A word that is misspelt costs its line, not the list.
     listed = sum(map(_is_listed, lines))
     meant = all(map(_may_be_listed, lines))
-    return meant and listed * 2 > len(lines) if strict else meant or listed > 0
+    return meant and listed * 2 >= len(lines) if strict else meant or listed > 0
 
 
 def _significant(text: str) -> Iterator[str]:
