@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ksurf.cli.options import dataset_option, format_option
+from ksurf.cli.options import dataset_option, format_option, kind_option
 
 __all__ = ["command"]
 
@@ -28,13 +28,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.argument("old", metavar="A")
 @click.argument("new", metavar="B")
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=click.Choice(_KINDS),
-    help="Only symbols of this kind; may be repeated.",
-)
+@kind_option(*_KINDS)
 @format_option("terminal", "md", "json", text="Text to read, Markdown, or JSON (docs/report-json.md).")
 @click.option(
     "--all", "everything", is_flag=True, help="On the terminal, list all names and changes, not the first."

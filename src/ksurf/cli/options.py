@@ -8,7 +8,14 @@ import click
 
 from ksurf.paths import default_dataset
 
-__all__ = ["archive_options", "dataset_option", "format_option", "on_option", "threads_option"]
+__all__ = [
+    "archive_options",
+    "dataset_option",
+    "format_option",
+    "kind_option",
+    "on_option",
+    "threads_option",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -27,6 +34,17 @@ def dataset_option(command: _Command) -> _Command:
 def format_option(*forms: str, text: str) -> Callable[[_Command], _Command]:
     """Give a command the option ``--format``, passed as ``form``; the first of ``forms`` is the usual one."""
     return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help=text)
+
+
+def kind_option(*kinds: str) -> Callable[[_Command], _Command]:
+    """Give a command the option ``--kind``, passed as ``kinds``: those of the symbols that it is about."""
+    return click.option(
+        "--kind",
+        "kinds",
+        multiple=True,
+        type=click.Choice(kinds),
+        help="Only symbols of this kind; may be repeated.",
+    )
 
 
 def on_option(command: _Command) -> _Command:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ksurf.cli.options import dataset_option, format_option, on_option
+from ksurf.cli.options import dataset_option, format_option, kind_option, on_option
 
 __all__ = ["command"]
 
@@ -27,13 +27,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("text", metavar="TEXT")
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=click.Choice(_KINDS),
-    help="Only symbols of this kind; may be repeated.",
-)
+@kind_option(*_KINDS)
 @click.option(
     "--limit",
     type=click.IntRange(min=0),

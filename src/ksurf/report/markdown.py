@@ -16,7 +16,7 @@ from ksurf.report.kinds import SymbolKind, SymbolReport
 from ksurf.report.layout import Delta, Group, Report, ReportStatus
 from ksurf.series import Member
 from ksurf.surface.change import Change
-from ksurf.surface.function import FunctionStatus, InstanceStatus, Status
+from ksurf.surface.function import FunctionStatus, InstanceStatus
 from ksurf.surface.symbol import SymbolStatus
 
 __all__ = ["change_items", "code", "function_markdown", "symbol_markdown"]
@@ -26,21 +26,19 @@ S = TypeVar("S", bound=ReportStatus)
 
 def function_markdown(report: FunctionReport) -> str:
     """The whole report on a function, with a newline at its end."""
-    return "\n".join(_document("Function", report, _function_status)) + "\n"
+    return "\n".join(_document("Function", report, _function_details)) + "\n"
 
 
 def symbol_markdown(kind: SymbolKind[Any], report: SymbolReport) -> str:
     """The whole report on a symbol of any other kind, with a newline at its end."""
 
-    def status(member: Member, status: SymbolStatus[Any]) -> Iterator[str]:
-        return _symbol_status(kind, member, status)
+    def details(status: SymbolStatus[Any]) -> Iterator[str]:
+        return _symbol_details(kind, status)
 
-    return "\n".join(_document(kind.title, report, status)) + "\n"
+    return "\n".join(_document(kind.title, report, details)) + "\n"
 
 
-def _document(
-    title: str, report: Report[S], write_status: Callable[[Member, S], Iterable[str]]
-) -> Iterator[str]:
+def _document(title: str, report: Report[S], details: Callable[[S], Iterable[str]]) -> Iterator[str]:
     yield f"# {title}: {code(report.name)}"
     yield ""
     yield "## Status"
@@ -49,7 +47,7 @@ def _document(
         yield "<ul>"
         for member, status in group.members:
             yield "<li>"
-            yield from write_status(member, status)
+            yield from _status(member, status, details)
             yield "</li>"
         yield "</ul>"
     yield ""
@@ -58,19 +56,20 @@ def _document(
         yield from _differences(group)
 
 
-def _title(member: Member, statuses: Iterable[Status]) -> str:
-    words = ", ".join(found.value for found in statuses)
-    return f"In {code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
-
-
-def _symbol_status(kind: SymbolKind[Any], member: Member, status: SymbolStatus[Any]) -> Iterator[str]:
-    title = _title(member, status.statuses)
+def _status(member: Member, status: S, details: Callable[[S], Iterable[str]]) -> Iterator[str]:
+    words = ", ".join(found.value for found in status.statuses)
+    title = f"In {code(member.label)}: {f'{words} ⚠️' if words else '✅'}"
     if not status.is_present:
         yield title
         return
     yield "<details>"
     yield f"<summary>{title}</summary>"
     yield ""
+    yield from details(status)
+    yield "</details>"
+
+
+def _symbol_details(kind: SymbolKind[Any], status: SymbolStatus[Any]) -> Iterator[str]:
     for variant in status.variants:
         if len(status.variants) > 1 and variant.place:
             yield f"**In {variant.place}:**"
@@ -78,17 +77,9 @@ def _symbol_status(kind: SymbolKind[Any], member: Member, status: SymbolStatus[A
         yield f"```{kind.language}"
         yield from (line.text for line in kind.lines(variant.content, False))
         yield "```"
-    yield "</details>"
 
 
-def _function_status(member: Member, status: FunctionStatus) -> Iterator[str]:
-    title = _title(member, status.statuses)
-    if not status.is_present:
-        yield title
-        return
-    yield "<details>"
-    yield f"<summary>{title}</summary>"
-    yield ""
+def _function_details(status: FunctionStatus) -> Iterator[str]:
     # What is inlined away has no declaration that anyone could call or attach to.
     if status.has_code and status.prototypes:
         yield "```c"
@@ -113,7 +104,6 @@ def _function_status(member: Member, status: FunctionStatus) -> Iterator[str]:
             end = symbol.address + (symbol.byte_size or 0)
             yield f"{symbol.address:x}-{end:x}: {symbol.name} ({symbol.bind})"
         yield "```"
-    yield "</details>"
 
 
 def _instance(instance: InstanceStatus) -> Iterator[str]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, repeat
+from typing import Any
 
 import click
 
 from ksurf.dataset.rows import CallSite, Instance
 from ksurf.report.condense import condensed
 from ksurf.report.function import FunctionReport
-from ksurf.report.layout import Delta
+from ksurf.report.layout import Report
 from ksurf.series import Member
 from ksurf.surface.attach import Mechanism, Verdict
 from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon
 from ksurf.surface.change import Change, RenameProposed
 from ksurf.surface.function import FunctionStatus, InstanceStatus
 
-__all__ = ["attach_lines", "change_line", "delta_lines", "function_text"]
+__all__ = ["attach_lines", "change_line", "difference_lines", "function_text"]
 
 _SIDE = 240
 """Characters of a change's side; what an event prints may be thousands, and is in JSON."""
@@ -46,12 +47,7 @@ def _document(report: FunctionReport, everything: bool) -> Iterator[str]:
     for member, status in present if everything else detailed:
         yield ""
         yield from _kernel(member, status, everything)
-    deltas = [delta for group in report.groups for delta in group.deltas if delta.changes]
-    if deltas:
-        yield ""
-        yield click.style("Differences", bold=True)
-        for delta in deltas:
-            yield from delta_lines(delta)
+    yield from difference_lines(report)
     others = len(present) - len(detailed)
     if others > 0 and not everything:
         which = "another kernel has" if others == 1 else f"{others} other kernels have"
@@ -204,11 +200,16 @@ def _more(count: int, what: str, indent: str) -> Iterator[str]:
         yield click.style(f"{indent}and {count} more {what}{'s' if count > 1 else ''}; {hint}", dim=True)
 
 
-def delta_lines(delta: Delta) -> Iterator[str]:
-    """The changes between two kernels, under a line that names them."""
-    yield f"  {delta.old.label} → {delta.new.label}"
-    for change in condensed(delta.changes or ()):
-        yield f"    {change_line(change)}"
+def difference_lines(report: Report[Any]) -> Iterator[str]:
+    """All changes, those between two kernels under a line that names them; nothing if there are none."""
+    deltas = [delta for group in report.groups for delta in group.deltas if delta.changes]
+    if deltas:
+        yield ""
+        yield click.style("Differences", bold=True)
+    for delta in deltas:
+        yield f"  {delta.old.label} → {delta.new.label}"
+        for change in condensed(delta.changes or ()):
+            yield f"    {change_line(change)}"
 
 
 def change_line(change: Change) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ksurf.report.kinds import SymbolKind, SymbolReport
-from ksurf.report.terminal import attach_lines, delta_lines
+from ksurf.report.terminal import attach_lines, difference_lines
 from ksurf.series import Member
 from ksurf.surface.symbol import SymbolStatus, Variant, images_text
 from ksurf.surface.types import Line
@@ -44,12 +44,7 @@ def _document(kind: SymbolKind[Any], report: SymbolReport, everything: bool) -> 
         yield ""
     for reason, labels in reasons.items():
         yield f"  {click.style('·', fg='yellow')} {reason} (on {', '.join(labels)})"
-    deltas = [delta for group in report.groups for delta in group.deltas if delta.changes]
-    if deltas:
-        yield ""
-        yield click.style("Differences", bold=True)
-        for delta in deltas:
-            yield from delta_lines(delta)
+    yield from difference_lines(report)
     others = len(texts) - len(shown)
     if others > 0:
         which = "another definition" if others == 1 else f"{others} other definitions"
