@@ -1,6 +1,6 @@
 //! Random eBPF programs: whatever an execution reaches was called reached.
 
-#[path = "../fuzz/src/interpreter.rs"]
+#[path = "../fuzz/src/interpreter/mod.rs"]
 mod interpreter;
 
 #[test]

@@ -3,9 +3,9 @@
 //! Source: each processor's psABI supplement. A module has them for every section; a kernel that moves itself at
 //! boot (arm64, ppc64, riscv64) keeps the pointers of its data in its dynamic relocations only.
 
-use super::{
-    c_string, Bytes, Image, Symbols, Words, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHT_REL, SHT_RELA, SHT_SYMTAB,
-};
+use super::section::{Bytes, SHF_ALLOC, SHF_EXECINSTR, SHT_REL, SHT_RELA, SHT_SYMTAB};
+use super::symbol::Symbols;
+use super::{c_string, Image, Words, ET_REL};
 use crate::error::{At, Error, Result};
 
 /// Loaded sections that nobody here reads, by their beginnings; their relocations are most of a module's.

@@ -2,6 +2,7 @@ use super::*;
 use crate::btf::tests::*;
 use crate::image::{Evidence, ImageRows, TypeSource};
 use crate::kernel;
+use crate::surface::layout::Layouts;
 
 /// Definitions as a person would write them: `struct s 16: +0 a: int`.
 fn shown(types: &Types) -> Vec<String> {
