@@ -3,12 +3,10 @@
 //! Source: `Documentation/bpf/btf.rst`, libbpf's `struct btf_ext_header`. Names are offsets into the strings of the
 //! object's `.BTF`. Each of the three parts says how large its records are; those of a later version may be longer.
 
-use crate::btf::{read_u32, Btf};
+use crate::btf::{preamble, read_u32, Btf};
 use crate::elf::text;
 use crate::error::{At, Error, Result};
 
-const BTF_MAGIC: u16 = 0xeb9f;
-const BTF_VERSION: u8 = 1;
 /// `struct btf_ext_header` up to `line_info_len`, and with the part that came later.
 const HEADER_SIZE: usize = 24;
 const HEADER_SIZE_WITH_RELOCATIONS: usize = 32;
@@ -100,30 +98,11 @@ struct Part<'a> {
 impl<'a> BtfExt<'a> {
     /// Reads the header. `btf` is the `.BTF` of the same object.
     pub fn parse(data: &'a [u8], btf: &'a Btf<'a>) -> Result<BtfExt<'a>> {
-        if data.len() < HEADER_SIZE {
-            return Err(Error::truncated("BTF.ext header", 0, HEADER_SIZE as u64, data.len() as u64));
-        }
-        let big_endian = match u16::from_le_bytes([data[0], data[1]]) {
-            BTF_MAGIC => false,
-            magic if magic == BTF_MAGIC.swap_bytes() => true,
-            magic => {
-                return Err(Error::corrupt("BTF.ext header", 0, format!("its magic number is {magic:#x}")))
-            }
-        };
-        if data[2] != BTF_VERSION {
-            return Err(Error::unsupported("BTF.ext version", data[2]));
-        }
+        let (big_endian, size) = preamble("BTF.ext", data, HEADER_SIZE)?;
         if data[3] != 0 {
             return Err(Error::unsupported("BTF.ext flags", data[3]));
         }
         let word = |at| read_u32(data, at, big_endian) as usize;
-        let size = word(4);
-        if size < HEADER_SIZE {
-            return Err(Error::corrupt("BTF.ext header", 4, format!("it has {size} bytes")));
-        }
-        if size > data.len() {
-            return Err(Error::truncated("BTF.ext header", 0, size as u64, data.len() as u64));
-        }
         let part = |what, at| -> Result<Part<'a>> {
             let (start, len) = (size.saturating_add(word(at)), word(at + 4));
             let end = start.saturating_add(len);

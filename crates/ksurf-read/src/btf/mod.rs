@@ -304,25 +304,8 @@ struct Header {
 
 impl Header {
     fn parse(data: &[u8]) -> Result<Header> {
-        if data.len() < HEADER_SIZE {
-            return Err(Error::truncated("BTF header", 0, HEADER_SIZE as u64, data.len() as u64));
-        }
-        let big_endian = match u16::from_le_bytes([data[0], data[1]]) {
-            BTF_MAGIC => false,
-            magic if magic == BTF_MAGIC.swap_bytes() => true,
-            magic => return Err(Error::corrupt("BTF header", 0, format!("its magic number is {magic:#x}"))),
-        };
-        if data[2] != BTF_VERSION {
-            return Err(Error::unsupported("BTF version", data[2]));
-        }
+        let (big_endian, size) = preamble("BTF", data, HEADER_SIZE)?;
         let word = |at| read_u32(data, at, big_endian) as usize;
-        let size = word(4);
-        if size < HEADER_SIZE {
-            return Err(Error::corrupt("BTF header", 4, format!("it has {size} bytes")));
-        }
-        if size > data.len() {
-            return Err(Error::truncated("BTF header", 0, size as u64, data.len() as u64));
-        }
         let has_layouts = size >= HEADER_SIZE_WITH_LAYOUT;
         Ok(Header {
             big_endian,
@@ -332,6 +315,31 @@ impl Header {
             layouts: if has_layouts { (word(24), word(28)) } else { (0, 0) },
         })
     }
+}
+
+/// What the headers of `.BTF` and `.BTF.ext` begin with: the byte order, and the size of the header, which is all
+/// there and has at least so many bytes.
+pub(crate) fn preamble(section: &str, data: &[u8], least: usize) -> Result<(bool, usize)> {
+    let what = || format!("{section} header");
+    if data.len() < least {
+        return Err(Error::truncated(what(), 0, least as u64, data.len() as u64));
+    }
+    let big_endian = match u16::from_le_bytes([data[0], data[1]]) {
+        BTF_MAGIC => false,
+        magic if magic == BTF_MAGIC.swap_bytes() => true,
+        magic => return Err(Error::corrupt(what(), 0, format!("its magic number is {magic:#x}"))),
+    };
+    if data[2] != BTF_VERSION {
+        return Err(Error::unsupported(format!("{section} version"), data[2]));
+    }
+    let size = read_u32(data, 4, big_endian) as usize;
+    if size < least {
+        return Err(Error::corrupt(what(), 4, format!("it has {size} bytes")));
+    }
+    if size > data.len() {
+        return Err(Error::truncated(what(), 0, size as u64, data.len() as u64));
+    }
+    Ok((big_endian, size))
 }
 
 fn section<'a>(

@@ -9,6 +9,7 @@ use super::abbrev::{Abbreviation, Abbreviations};
 use super::cursor::Cursor;
 use super::form::{self, Value};
 use super::line::LineTable;
+use super::root::Root;
 use super::{walk, Sections, UnitHeader};
 use crate::elf::text;
 use crate::error::{Error, Result};
@@ -103,7 +104,7 @@ pub fn find(
 /// The first definition of `struct NAME` in a unit.
 pub fn find_struct(sections: &Sections<'_>, header: &UnitHeader, name: &str) -> Result<Option<usize>> {
     let Some(unit) = Outline::new(sections, *header, 0)? else { return Ok(None) };
-    let mut cursor = unit.inside()?;
+    let mut cursor = unit.inside.clone();
     while cursor.at < header.end {
         let at = cursor.at;
         let Some(abbreviation) = walk::next(&unit.abbreviations, &mut cursor)? else { break };
@@ -149,6 +150,8 @@ pub(super) struct Outline<'s, 'a> {
     pub header: UnitHeader,
     image: u64,
     pub abbreviations: Abbreviations,
+    /// A position at the first child of the unit's first DIE.
+    pub inside: Cursor<'a>,
     lines: LineTable<'a>,
     str_offsets_base: u64,
     addr_base: u64,
@@ -166,39 +169,20 @@ impl<'s, 'a> Outline<'s, 'a> {
     ) -> Result<Option<Outline<'s, 'a>>> {
         let encoding = header.encoding;
         let abbreviations = Abbreviations::parse(sections.abbrev, header.abbrev_offset, encoding)?;
-        let mut cursor = sections.cursor(header.first);
-        let Some(root) = walk::next(&abbreviations, &mut cursor)? else { return Ok(None) };
-        let header_size = if encoding.offset_size == 8 { 16 } else { 8 };
-        let (mut str_offsets_base, mut addr_base) = (header_size, header_size);
-        let (mut language, mut stmt_list, mut comp_dir) = (None, None, None);
-        for attribute in abbreviations.attributes(root) {
-            let value = form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
-            match gimli::DwAt(attribute.name) {
-                dw::DW_AT_language => language = value.number(),
-                dw::DW_AT_stmt_list => stmt_list = value.number(),
-                dw::DW_AT_comp_dir => comp_dir = Some(value),
-                dw::DW_AT_str_offsets_base => str_offsets_base = value.number().unwrap_or(header_size),
-                dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base => {
-                    addr_base = value.number().unwrap_or(header_size)
-                }
-                _ => {}
-            }
-        }
-        let language = language.and_then(|language| u16::try_from(language).ok()).map(gimli::DwLang);
-        if !root.has_children || !language.is_none_or(is_c) {
-            return Ok(None);
-        }
-        let comp_dir = comp_dir.and_then(|value| sections.string(value, encoding, str_offsets_base));
-        let comp_dir = comp_dir.map(text).unwrap_or_default();
-        let lines = LineTable::new(sections, stmt_list, encoding.address_size, &comp_dir)?;
+        let Some(root) = Root::read(sections, &header, &abbreviations)? else { return Ok(None) };
+        let is_c = root.is_c() != Some(false);
+        let Some(inside) = root.children.filter(|_| is_c) else { return Ok(None) };
+        let comp_dir = root.comp_dir.map(text).unwrap_or_default();
+        let lines = LineTable::new(sections, root.stmt_list, encoding.address_size, &comp_dir)?;
         Ok(Some(Outline {
             sections,
             header,
             image,
             abbreviations,
+            inside,
             lines,
-            str_offsets_base,
-            addr_base,
+            str_offsets_base: root.str_offsets_base,
+            addr_base: root.addr_base,
             files: FxHashMap::default(),
             scratch: Vec::new(),
         }))
@@ -206,17 +190,6 @@ impl<'s, 'a> Outline<'s, 'a> {
 
     pub fn string(&self, value: Option<Value<'a>>) -> Option<&'a [u8]> {
         self.sections.string(value?, self.header.encoding, self.str_offsets_base)
-    }
-
-    /// A position at the first child of the unit's first DIE.
-    pub fn inside(&self) -> Result<Cursor<'a>> {
-        let mut cursor = self.sections.cursor(self.header.first);
-        if let Some(root) = walk::next(&self.abbreviations, &mut cursor)? {
-            for attribute in self.abbreviations.attributes(root) {
-                form::skip(&mut cursor, attribute.form, self.header.encoding)?;
-            }
-        }
-        Ok(cursor)
     }
 
     pub fn front(&self, cursor: &mut Cursor<'a>, abbreviation: &Abbreviation) -> Result<Front<'a>> {
@@ -247,7 +220,7 @@ impl<'s, 'a> Outline<'s, 'a> {
 
     /// Hands over every definition.
     fn walk(&mut self, mut with: impl FnMut(Defined)) -> Result<()> {
-        let mut cursor = self.inside()?;
+        let mut cursor = self.inside.clone();
         // How many functions and blocks are around: types may be local.
         let mut depth = 0usize;
         while cursor.at < self.header.end {
@@ -443,13 +416,4 @@ impl<'s, 'a> Outline<'s, 'a> {
 /// Whether a path leads through a folder of headers.
 fn is_include(path: &[u8]) -> bool {
     path.split(|&byte| byte == b'/').any(|part| part == b"include")
-}
-
-fn is_c(language: gimli::DwLang) -> bool {
-    // DWARF 5's list has grown since: https://dwarfstd.org/languages.html
-    const DW_LANG_C23: gimli::DwLang = gimli::DwLang(0x3e);
-    matches!(
-        language,
-        dw::DW_LANG_C | dw::DW_LANG_C89 | dw::DW_LANG_C99 | dw::DW_LANG_C11 | dw::DW_LANG_C17 | DW_LANG_C23
-    )
 }

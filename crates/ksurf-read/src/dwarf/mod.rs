@@ -11,6 +11,7 @@ mod form;
 mod line;
 mod needs;
 mod path;
+mod root;
 mod types;
 mod unit;
 mod walk;

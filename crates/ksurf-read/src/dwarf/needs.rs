@@ -69,7 +69,7 @@ enum Need<'a> {
 /// Hands over what the unit's code names.
 fn walk<'a>(sections: &Sections<'a>, unit: &Outline<'_, 'a>, mut with: impl FnMut(Need<'a>)) -> Result<()> {
     let (header, abbreviations) = (&unit.header, &unit.abbreviations);
-    let mut cursor = unit.inside()?;
+    let mut cursor = unit.inside.clone();
     let mut seen = FxHashSet::default();
     // How many functions, blocks and inlined calls are around.
     let mut depth = 0usize;

@@ -3,6 +3,7 @@
 use super::abbrev::Abbreviations;
 use super::cursor::Cursor;
 use super::form::{self, Value};
+use super::root::Root;
 use super::{walk, Sections, UnitHeader};
 use crate::ctype::{self, TypeGraph, TypeNode};
 use crate::elf::text;
@@ -62,34 +63,17 @@ impl<'s, 'a> UnitTypes<'s, 'a> {
     pub(super) fn new(sections: &'s Sections<'a>, header: UnitHeader) -> Result<UnitTypes<'s, 'a>> {
         let encoding = header.encoding;
         let abbreviations = Abbreviations::parse(sections.abbrev, header.abbrev_offset, encoding)?;
-        let mut out = UnitTypes {
+        let root = Root::read(sections, &header, &abbreviations)?;
+        let root = root.ok_or_else(|| walk::unknown_code(header.first, 0))?;
+        Ok(UnitTypes {
             sections,
             header,
             abbreviations,
-            str_offsets_base: if encoding.offset_size == 8 { 16 } else { 8 },
-            keywords: true,
-            assembly: false,
+            str_offsets_base: root.str_offsets_base,
+            keywords: root.language != Some(dw::DW_LANG_Rust),
+            assembly: root.is_assembly(),
             as_btf: false,
-        };
-        let mut cursor = sections.cursor(header.first);
-        if let Some(root) = walk::next(&out.abbreviations, &mut cursor)? {
-            for attribute in out.abbreviations.attributes(root) {
-                let value =
-                    form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
-                match gimli::DwAt(attribute.name) {
-                    dw::DW_AT_str_offsets_base => {
-                        out.str_offsets_base = value.number().unwrap_or(out.str_offsets_base);
-                    }
-                    dw::DW_AT_language => {
-                        let language = value.number();
-                        out.keywords = language != Some(dw::DW_LANG_Rust.0.into());
-                        out.assembly = language == Some(dw::DW_LANG_Mips_Assembler.0.into());
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(out)
+        })
     }
 
     /// The same, with texts that equal those of the BTF that pahole makes of this DWARF: it knows no arrays of

@@ -1,9 +1,12 @@
 //! One compile unit: its functions, where their code is, and the calls in that code.
 
+mod calls;
+
 use super::abbrev::{Abbreviation, Abbreviations};
 use super::cursor::Cursor;
 use super::form::{self, Value};
 use super::line::{LineTable, NO_FILE};
+use super::root::Root;
 use super::{gimli_encoding, gimli_error, walk, Sections, UnitHeader};
 use crate::elf::text;
 use crate::error::{Error, Result};
@@ -135,14 +138,6 @@ struct Attributes<'a> {
     return_pc: Option<Value<'a>>,
 }
 
-/// An element of the DIE tree that the walk is inside of.
-#[derive(Clone, Copy)]
-struct Frame {
-    /// The function that lines here are written in.
-    enclosing: Target,
-    depth: u16,
-}
-
 struct Reader<'s, 'a> {
     sections: &'s Sections<'a>,
     header: UnitHeader,
@@ -154,6 +149,8 @@ struct Reader<'s, 'a> {
     scoped: bool,
     producer: Option<&'a [u8]>,
     low_pc: u64,
+    /// A position at the unit's first function or type, if it has any.
+    children: Option<Cursor<'a>>,
     str_offsets_base: u64,
     addr_base: u64,
     rnglists_base: u64,
@@ -169,64 +166,27 @@ impl<'s, 'a> Reader<'s, 'a> {
     fn new(sections: &'s Sections<'a>, header: UnitHeader) -> Result<Reader<'s, 'a>> {
         let encoding = header.encoding;
         let abbreviations = Rc::new(Abbreviations::parse(sections.abbrev, header.abbrev_offset, encoding)?);
-        let mut cursor = sections.cursor(header.first);
-        let at = cursor.at;
-        let code = cursor.uleb()?;
-        let root = abbreviations.get(code).ok_or_else(|| walk::unknown_code(at, code))?;
-        let (mut name, mut comp_dir, mut producer, mut language, mut stmt_list, mut low_pc) =
-            (None, None, None, None, None, None);
-        // The bases count from behind the header of their section if the unit does not say.
-        let header_size = if encoding.offset_size == 8 { 16 } else { 8 };
-        let (mut str_offsets_base, mut addr_base) = (header_size, header_size);
-        let mut rnglists_base = if encoding.offset_size == 8 { 20 } else { 12 };
-        for attribute in abbreviations.attributes(root) {
-            let value = form::read(&mut cursor, attribute.form, attribute.implicit, encoding, header.offset)?;
-            match gimli::DwAt(attribute.name) {
-                dw::DW_AT_name => name = Some(value),
-                dw::DW_AT_comp_dir => comp_dir = Some(value),
-                dw::DW_AT_producer => producer = Some(value),
-                dw::DW_AT_language => language = value.number(),
-                dw::DW_AT_stmt_list => stmt_list = value.number(),
-                dw::DW_AT_low_pc => low_pc = Some(value),
-                dw::DW_AT_str_offsets_base => str_offsets_base = value.number().unwrap_or(header_size),
-                dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base => {
-                    addr_base = value.number().unwrap_or(header_size)
-                }
-                dw::DW_AT_rnglists_base => rnglists_base = value.number().unwrap_or(rnglists_base),
-                _ => {}
-            }
-        }
-        let string =
-            |value: Option<Value<'a>>| value.and_then(|v| sections.string(v, encoding, str_offsets_base));
-        let comp_dir = string(comp_dir).map(text).unwrap_or_default();
-        let lines = LineTable::new(sections, stmt_list, encoding.address_size, &comp_dir)?;
-        let language = language.and_then(|l| u16::try_from(l).ok()).map(gimli::DwLang);
+        let root = Root::read(sections, &header, &abbreviations)?;
+        let root = root.ok_or_else(|| walk::unknown_code(header.first, 0))?;
+        let comp_dir = root.comp_dir.map(text).unwrap_or_default();
+        let lines = LineTable::new(sections, root.stmt_list, encoding.address_size, &comp_dir)?;
         Ok(Reader {
-            path: lines.unit_path(&string(name).map(text).unwrap_or_default()),
-            scoped: !matches!(
-                language,
-                Some(
-                    dw::DW_LANG_C
-                        | dw::DW_LANG_C89
-                        | dw::DW_LANG_C99
-                        | dw::DW_LANG_C11
-                        | dw::DW_LANG_C17
-                        | dw::DW_LANG_Mips_Assembler
-                )
-            ),
-            language: language.map(|l| match l.static_string() {
+            path: lines.unit_path(&root.name.map(text).unwrap_or_default()),
+            scoped: root.is_c() != Some(true) && !root.is_assembly(),
+            language: root.language.map(|language| match language.static_string() {
                 Some(name) => name.trim_start_matches("DW_LANG_").to_owned(),
-                None => format!("{:#06x}", l.0),
+                None => format!("{:#06x}", language.0),
             }),
-            producer: string(producer),
-            low_pc: low_pc.and_then(|v| sections.address(v, encoding, addr_base)).unwrap_or(0),
+            producer: root.producer,
+            low_pc: root.low_pc.unwrap_or(0),
             sections,
             header,
             abbreviations,
             lines,
-            str_offsets_base,
-            addr_base,
-            rnglists_base,
+            str_offsets_base: root.str_offsets_base,
+            addr_base: root.addr_base,
+            rnglists_base: root.rnglists_base,
+            children: root.children,
             functions: Vec::new(),
             by_offset: FxHashMap::default(),
             code_elsewhere: Vec::new(),
@@ -288,17 +248,10 @@ impl<'s, 'a> Reader<'s, 'a> {
         Ok(out)
     }
 
-    /// Walks the unit from its first DIE to its end.
+    /// Walks the unit from behind its first DIE to its end.
     fn walk(&mut self) -> Result<()> {
         let abbreviations = Rc::clone(&self.abbreviations);
-        let mut cursor = self.sections.cursor(self.header.first);
-        let Some(root) = walk::next(&abbreviations, &mut cursor)? else { return Ok(()) };
-        if !root.has_children {
-            return Ok(());
-        }
-        for attribute in abbreviations.attributes(root) {
-            form::skip(&mut cursor, attribute.form, self.header.encoding)?;
-        }
+        let Some(mut cursor) = self.children.clone() else { return Ok(()) };
         let mut scopes: Vec<Option<&'a [u8]>> = vec![None];
         while cursor.at < self.header.end {
             let at = cursor.at;
@@ -519,145 +472,6 @@ impl<'s, 'a> Reader<'s, 'a> {
             }
         }
         Ok(None)
-    }
-
-    /// The children of a function that has code, down to the last inlined call.
-    fn body(&mut self, cursor: &mut Cursor<'a>, caller: Target, scopes: &[Option<&'a [u8]>]) -> Result<()> {
-        let abbreviations = Rc::clone(&self.abbreviations);
-        let mut frames = vec![Frame { enclosing: caller, depth: 0 }];
-        while let Some(&frame) = frames.last() {
-            let at = cursor.at;
-            if at >= self.header.end {
-                return Ok(());
-            }
-            let Some(abbreviation) = walk::next(&abbreviations, cursor)? else {
-                frames.pop();
-                continue;
-            };
-            let has_children = abbreviation.has_children;
-            let mut inner = frame;
-            match gimli::DwTag(abbreviation.tag) {
-                dw::DW_TAG_inlined_subroutine => {
-                    let attributes = self.attributes(cursor, abbreviation)?;
-                    let Some(origin) = attributes.origin else {
-                        if has_children {
-                            self.skip_children(cursor, attributes.sibling)?;
-                        }
-                        continue;
-                    };
-                    let callee = self.function(origin, 0)?;
-                    self.inlined(caller, callee, frame, &attributes)?;
-                    inner = Frame { enclosing: callee, depth: frame.depth.saturating_add(1) };
-                }
-                dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site => {
-                    let attributes = self.attributes(cursor, abbreviation)?;
-                    // Without an origin the call is an indirect one.
-                    if let Some(origin) = attributes.call_origin.or(attributes.origin) {
-                        // A call may be of something that is no function to DWARF: a label, a variable.
-                        if let Ok(callee) = self.function(origin, 0) {
-                            let return_pc = self.address(attributes.return_pc.or(attributes.low_pc));
-                            self.called(caller, callee, frame, return_pc);
-                        }
-                    }
-                    if has_children {
-                        self.skip_children(cursor, attributes.sibling)?;
-                    }
-                    continue;
-                }
-                dw::DW_TAG_subprogram => {
-                    if frames.len() >= DEPTH_LIMIT || scopes.len() >= 64 {
-                        return Err(too_deep(at));
-                    }
-                    let attributes = self.attributes(cursor, abbreviation)?;
-                    if attributes.declaration {
-                        if has_children {
-                            self.skip_children(cursor, attributes.sibling)?;
-                        }
-                    } else {
-                        // A nested function's scope list grows, which bounds the recursion.
-                        let mut nested = scopes.to_vec();
-                        nested.push(None);
-                        self.subprogram(cursor, at, has_children, attributes, &nested)?;
-                    }
-                    continue;
-                }
-                dw::DW_TAG_lexical_block
-                | dw::DW_TAG_try_block
-                | dw::DW_TAG_catch_block
-                | dw::DW_TAG_with_stmt => {
-                    for attribute in abbreviations.attributes(abbreviation) {
-                        form::skip(cursor, attribute.form, self.header.encoding)?;
-                    }
-                }
-                _ => {
-                    self.skip(cursor, abbreviation)?;
-                    continue;
-                }
-            }
-            if has_children {
-                if frames.len() >= DEPTH_LIMIT {
-                    return Err(too_deep(at));
-                }
-                frames.push(inner);
-            }
-        }
-        Ok(())
-    }
-
-    fn inlined(
-        &mut self,
-        caller: Target,
-        callee: Target,
-        frame: Frame,
-        attributes: &Attributes<'a>,
-    ) -> Result<()> {
-        let mut address = self.address(attributes.low_pc).or_else(|| self.address(attributes.entry_pc));
-        if address.is_none() {
-            address = self.first_range(attributes.ranges)?.map(|code| code.address);
-        }
-        if let Target::Here(index) = callee {
-            let function = &mut self.functions[index as usize];
-            function.inline_address = match (function.inline_address, address) {
-                (Some(known), Some(new)) => Some(known.min(new)),
-                (known, new) => known.or(new),
-            };
-        }
-        let file = attributes.call_file.map_or(NO_FILE, |number| self.lines.file(self.sections, number));
-        let file = self.unless_declared_in(file, frame.enclosing);
-        let line = attributes.call_line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-        self.sites.push(Site { caller, depth: frame.depth, inline: true, callee, file, line });
-        Ok(())
-    }
-
-    fn called(&mut self, caller: Target, callee: Target, frame: Frame, return_pc: Option<u64>) {
-        if let Some(pc) = return_pc {
-            self.direct.push((self.sites.len() as u32, pc, frame.enclosing));
-        }
-        self.sites.push(Site { caller, depth: frame.depth, inline: false, callee, file: NONE, line: 0 });
-    }
-
-    /// [`NONE`] if the enclosing function is declared in this file: the usual case, which need not be stored.
-    fn unless_declared_in(&self, file: u32, enclosing: Target) -> u32 {
-        match enclosing {
-            Target::Here(index) if self.functions[index as usize].decl_file == file => NONE,
-            _ => file,
-        }
-    }
-
-    /// A direct call's line is that of the instruction before its return address.
-    fn resolve_lines(&mut self) -> Result<()> {
-        if self.direct.is_empty() {
-            return Ok(());
-        }
-        let rows = self.lines.rows(self.sections)?;
-        for (site, return_pc, enclosing) in std::mem::take(&mut self.direct) {
-            let Some((file, line)) = rows.find(return_pc.wrapping_sub(1)) else { continue };
-            let file = self.lines.file(self.sections, file);
-            let file = self.unless_declared_in(file, enclosing);
-            let site = &mut self.sites[site as usize];
-            (site.file, site.line) = (file, line);
-        }
-        Ok(())
     }
 }
 

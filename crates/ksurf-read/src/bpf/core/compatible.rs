@@ -2,7 +2,7 @@
 //! `btf_kind_core_compat` and what uses it): which differences count is a convention, not a consequence of C.
 
 use super::types::{essential, get, same_kind, strip, Steps};
-use crate::btf::{Btf, EnumValue, Kind, List, Member, Type};
+use crate::btf::{Btf, Kind, List, Member, Type};
 use crate::error::{Error, Result};
 
 /// Pointers and arrays in a row, and functions or structs inside of each other.
@@ -151,7 +151,12 @@ impl Pair<'_, '_> {
                 (
                     Kind::Enum { byte_size: own_size, values: own, .. },
                     Kind::Enum { byte_size: other_size, values: other, .. },
-                ) => return Ok(own_size == other_size && enumerators_match(own, other, steps)?),
+                ) => {
+                    return Ok(own_size == other_size
+                        && each_is_found(own, other, steps, |own, other, _| {
+                            Ok(names_match(own.name, other.name))
+                        })?)
+                }
                 (Kind::Struct { .. }, Kind::Struct { .. }) | (Kind::Union { .. }, Kind::Union { .. })
                     if behind_pointer =>
                 {
@@ -202,47 +207,36 @@ impl Pair<'_, '_> {
         Err(too_deep())
     }
 
-    fn members_match<'l, 't>(
+    fn members_match<'b>(
         self,
-        own: List<'l, Member<'l>>,
-        other: List<'t, Member<'t>>,
+        own: List<'b, Member<'b>>,
+        other: List<'b, Member<'b>>,
         level: u32,
         steps: &mut Steps,
     ) -> Result<bool> {
-        if own.len() > other.len() {
-            return Ok(false);
-        }
-        'members: for own in own.iter() {
-            let own = own?;
-            for other in other.iter() {
-                steps.take()?;
-                let other = other?;
-                if names_match(own.name, other.name)
-                    && self.matches_at(own.type_id, other.type_id, false, level - 1, steps)?
-                {
-                    continue 'members;
-                }
-            }
-            return Ok(false);
-        }
-        Ok(true)
+        each_is_found(own, other, steps, |own, other, steps| {
+            Ok(names_match(own.name, other.name)
+                && self.matches_at(own.type_id, other.type_id, false, level - 1, steps)?)
+        })
     }
 }
 
-fn enumerators_match<'l, 't>(
-    own: List<'l, EnumValue<'l>>,
-    other: List<'t, EnumValue<'t>>,
+/// Whether each of the object's members or enumerators fits one of the kernel's.
+fn each_is_found<'b, L: Copy + 'b, T: 'b>(
+    own: List<'b, L>,
+    other: List<'b, T>,
     steps: &mut Steps,
+    fits: impl Fn(L, T, &mut Steps) -> Result<bool>,
 ) -> Result<bool> {
     if own.len() > other.len() {
         return Ok(false);
     }
-    'enumerators: for own in own.iter() {
+    'own: for own in own.iter() {
         let own = own?;
         for other in other.iter() {
             steps.take()?;
-            if names_match(own.name, other?.name) {
-                continue 'enumerators;
+            if fits(own, other?, steps)? {
+                continue 'own;
             }
         }
         return Ok(false);
