@@ -282,3 +282,31 @@ def test_relocations_that_cannot_be_read_cost_only_themselves(extension: bytes, 
     assert len(consumer.incomplete) == 1
     assert ("function", "vfs_read", "kprobe") in needs(consumer)
     assert Walks([consumer], Store(tmp_path))([])(consumer, facts()) == Walked()
+
+
+def carried(folder: Path, *named: str) -> Consumer:
+    """An object in an executable that names some things itself."""
+    elf = Elf()
+    for way in ("enter", "exit"):
+        elf.program(f"tracepoint/syscalls/sys_{way}_open", f"on_{way}", (EXIT,))
+    elf.program("tracepoint/sched/sched_switch", "sched_switch", (EXIT,))
+    strings = b"".join(b"\0" + name.encode() for name in named) + b"\0"
+    path = folder / "tool"
+    path.write_bytes(b"\x7fELF" + bytes(60) + elf.finish() + strings)
+    (consumer,) = read_objects(str(path))
+    return consumer
+
+
+def test_a_loader_that_names_an_event_asks_for_it(tmp_path: Path) -> None:
+    def guarded(*named: str) -> set[str]:
+        hooks = (one for one in carried(tmp_path, *named).dependencies if one.kind is Kind.TRACEPOINT)
+        return {one.name for one in hooks if any(use.guard is not None for use in one.uses)}
+
+    assert guarded() == set()
+    assert guarded("sys_enter_open") == {"syscalls:sys_enter_open", "syscalls:sys_exit_open"}
+    # A skeleton names its programs.
+    assert guarded("sched_switch", "on_enter") == set()
+    (hook, *_) = (one for one in carried(tmp_path, "sys_enter_open").dependencies if ":" in one.name)
+    assert hook.uses[0].guard is not None
+    assert hook.uses[0].guard.text == "the executable's own code, which names sys_enter_open"
+    assert "bpf_program__set_autoload" in (hook.uses[0].guard.catch or "")

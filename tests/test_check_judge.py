@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ksurf.check.dependency import Condition, Consumer, ConsumerKind, Dependency, Guard, Kind, Use
+from ksurf.check.dependency import Condition, Consumer, ConsumerKind, Dependency, Guard, Kind, Program, Use
 from ksurf.check.facts import Facts, gather
 from ksurf.check.judge import judge
 from ksurf.check.names import read_list
@@ -222,6 +223,18 @@ def test_relocations_are_asked_for_by_consumer_and_kernel(store: Store) -> None:
 
     assert outcomes(judge([consumer], [OLD, NEW], None, store)) == ["ok", "broken"]
     assert outcomes(judge([consumer], [OLD, NEW], None, store, lambda _: walk)) == ["ok", "guarded"]
+
+
+def test_a_program_that_its_loader_turns_off_is_not_affected(store: Store) -> None:
+    hook = Dependency(Kind.TRACEPOINT, "a:gone", Mechanism.TRACEPOINT, (Use("p"),))
+    consumer = Consumer(
+        ConsumerKind.BPF_OBJECT, "c", "c", ".rodata", programs=(Program("p"),), dependencies=(hook,)
+    )
+    (finding,) = judge([consumer], [NEW], None, store).findings
+    assert finding.outcome is Outcome.BROKEN
+    assert finding.evidence[-1].startswith("not affected where the executable turns the program off before")
+    (script,) = judge([replace(consumer, kind=ConsumerKind.BPFTRACE)], [NEW], None, store).findings
+    assert script.evidence == ()
 
 
 # Suggestions

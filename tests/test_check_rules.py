@@ -229,6 +229,14 @@ def test_integers_as_long_are_the_same_and_arrays_are_known_on_the_spot() -> Non
         assert field(shorter, longer, consumer=consumer).outcome is Outcome.OK
 
 
+def test_what_is_compiled_on_the_spot_reads_integers_of_any_length() -> None:
+    old, new = one_field("unsigned int a", on=OLD), one_field("u8 a", size=1)
+    assert field(new, old).outcome is Outcome.CHANGED
+    for consumer in (BPFTRACE, BCC):
+        assert field(new, old, consumer=consumer).outcome is Outcome.OK
+        assert field(one_field("char *a", size=8), old, consumer=consumer).outcome is Outcome.CHANGED
+
+
 def test_a_number_that_grew_under_its_name_may_be_read_wrongly_and_a_struct_not() -> None:
     assert field(one_field("dev_t a", size=8), one_field("dev_t a", on=OLD)).outcome is Outcome.CHANGED
     grown = field(one_field("struct in a", size=8), one_field("struct in a", on=OLD))

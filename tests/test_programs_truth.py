@@ -90,6 +90,9 @@ def test_verdicts_are_what_the_kernel_does(
     tried = [program for program in truth.programs if program.object in names]
     explained = EXPLAINED.get(kernel.base_version, {})
     wrong, needless = _compare(tried, broken, explained)
+    wrong += [
+        f"{program.object}/{program.name}: {said}" for program in tried for said in _when(program, broken)
+    ]
     refused = sum(not program.works for program in tried)
     note(
         f"{truth.kernel}: {len(tried)} programs tried, {refused} refused; ksurf says otherwise of "
@@ -114,6 +117,18 @@ def _compare(
             said = [finding.consequence for finding in found]
             wrong.append(f"{'/'.join(key)}: {program.load}, {program.attach}: {program.log}; ksurf: {said}")
     return wrong, needless
+
+
+def _when(program: TriedProgram, broken: Broken) -> Iterator[str]:
+    """What is said of a program to be refused at another time than it was.
+
+    It may be refused for several reasons, at both times.
+    """
+    told = [finding.consequence for finding in broken.get((program.object, program.name), ())]
+    other = "refused at load" if program.load == "ok" else "refused at attach"
+    # What is in a function that several programs call may be said of another of these.
+    if all(other in text for text in told):
+        yield from told
 
 
 def _concerned(report: ConsumerReport, finding: Finding) -> Iterator[str | None]:

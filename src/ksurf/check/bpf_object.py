@@ -6,13 +6,14 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ksurf.check import core_relocation
 from ksurf.check.alternatives import with_alternatives
 from ksurf.check.bpf_context import context_dependency
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Guard, Kind, Program, Use, joined
+from ksurf.check.loader import with_loader
 from ksurf.surface.attach import Mechanism
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ def read_objects(path: str) -> list[Consumer]:
         # Nothing in an object says what its skeleton was called.
         own = name if len(found) == 1 else f"{name}:{number}"
         consumers.append(read_object(one, own, path, member))
+    if all(one.offset for one in found):
+        spans = [(one.offset, one.offset + len(one.data)) for one in found]
+        executable = Path(path).read_bytes() if spans else b""
+        consumers = [with_loader(one, executable, spans) for one in consumers]
     return consumers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["alias_names", "longer_array", "resolved", "same_integer", "same_type"]
+__all__ = ["alias_names", "both_integers", "longer_array", "resolved", "same_integer", "same_type"]
 
 _WORDS = re.compile(
     r"\b(?:const|volatile|restrict|__rcu|__user|__percpu|__kernel|__bitwise|__seg_gs|__seg_fs)\b"
@@ -47,6 +47,12 @@ def same_integer(old: str, new: str) -> bool:
     integers = _INTEGERS.values()
     before, after = _canonical(old), _canonical(new)
     return before in integers and after in integers and (before[0] == "u") is (after[0] == "u")
+
+
+def both_integers(old: str, new: str) -> bool:
+    """Whether both are integers, of whatever length."""
+    integers = _INTEGERS.values()
+    return _canonical(old) in integers and _canonical(new) in integers
 
 
 def longer_array(old: str, new: str) -> bool:

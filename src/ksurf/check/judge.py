@@ -11,7 +11,7 @@ from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind, Use
 from ksurf.check.facts import Facts, gather
 from ksurf.check.guard_code import guard, version_guard
 from ksurf.check.guards import Reach, reach
-from ksurf.check.related import explained_absence, is_nowhere, linked
+from ksurf.check.related import explained_absence, is_nowhere, linked, of_a_loader
 from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.rules.case import broken
 from ksurf.check.rules.expected import is_as_expected
@@ -185,6 +185,8 @@ class _Bench:
             walked = Walked() if walk is None else walk(consumer, facts)
             compared = None if baseline is None else baseline.kernel
             finding = judge_dependency(ruling, dependency, facts, consumer.kind, walked, compared)
+            if finding.outcome is Outcome.BROKEN:
+                finding = of_a_loader(finding, consumer)
             if finding.outcome is Outcome.BROKEN and self._is_nowhere(dependency):
                 finding = explained_absence(finding, consumer.kind, len(self._facts))
             yield finding

@@ -6,13 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from ksurf.check.dependency import ConsumerKind, Dependency, Kind
+from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind
 from ksurf.check.facts import Facts, called_by
 from ksurf.check.hook import base_name, is_pattern
 from ksurf.check.verdict import Finding, Outcome
 from ksurf.kernel import Kernel
 
-__all__ = ["explained_absence", "is_nowhere", "is_placeholder", "linked"]
+__all__ = ["explained_absence", "is_nowhere", "is_placeholder", "linked", "of_a_loader"]
 
 _HOOKS = {Kind.PARAMETER, Kind.TRACEPOINT_FIELD}
 """What is only read where something is attached."""
@@ -24,6 +24,8 @@ _OWNERS = {
     Kind.STRUCT_OPS: (Kind.STRUCT_OPS,),
 }
 """What it is a part of."""
+_TARGETS = {Kind.FUNCTION, Kind.TRACEPOINT, Kind.SYSCALL, Kind.LSM, Kind.ITER}
+"""What a program of an eBPF object is attached to."""
 _BAD = {Outcome.BROKEN, Outcome.GUARDED}
 _META = {"dummy", "foo", "bar", "baz", "placeholder"}
 """Words that programmers put where a name has to stand and none is meant."""
@@ -130,6 +132,17 @@ def explained_absence(finding: Finding, consumer: ConsumerKind, kernels: int) ->
     if kernels < 2:
         return finding
     told = "none of the kernels that were looked at has it: it may be older, or of a module from elsewhere"
+    return replace(finding, evidence=(*finding.evidence, told))
+
+
+def of_a_loader(finding: Finding, consumer: Consumer) -> Finding:
+    """The finding of what a program is attached to: whoever loads the object may leave the program out."""
+    if not consumer.programs or finding.dependency.kind not in _TARGETS:
+        return finding
+    if consumer.kind is not ConsumerKind.BPF_OBJECT:
+        return finding
+    who = "the executable" if consumer.member is not None else "what loads the object"
+    told = f"not affected where {who} turns the program off before (bpf_program__set_autoload): not looked at"
     return replace(finding, evidence=(*finding.evidence, told))
 
 

@@ -12,6 +12,7 @@ from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.attach import Mechanism, Verdict
 
 __all__ = [
+    "COMPILED_THERE",
     "FINE",
     "Case",
     "Ruling",
@@ -36,6 +37,10 @@ _AT_LOAD = frozenset(
     )
 )
 """What the verifier looks up by BTF, so that the object does not even load (libbpf loads all or nothing)."""
+
+
+COMPILED_THERE = frozenset((ConsumerKind.BCC, ConsumerKind.BPFTRACE))
+"""Consumers that are compiled on the kernel where they run, against its own types."""
 
 
 @dataclass(frozen=True, slots=True)

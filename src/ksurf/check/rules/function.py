@@ -174,13 +174,18 @@ def _attached(
     if mechanism is not None and not verdict.attachable:
         reasons = _reasons(mechanism, verdicts)
         others = tuple(_other_mechanisms(case, symbol, found))
-        if verdict.refusal is Refusal.NAME_SHARED and mechanism in _TRAMPOLINES and not verdict.at_load:
+        if mechanism in _TRAMPOLINES and any(_is_shared(one[mechanism]) for one in verdicts):
             return _one_of_several(symbol, mechanism, len(verdicts), reasons, others)
         return not_attachable(case, verdict, f"{mechanism.value} does not take {symbol}", reasons, others)
     missed, evidence = _missed(case, symbol, status, verdict, len(verdicts))
     if not missed:
         return Ruling(Outcome.OK, "", evidence)
     return partial(next(iter(missed)), "; ".join(missed.values()), evidence)
+
+
+def _is_shared(verdict: Verdict) -> bool:
+    """Nothing speaks against it but that the name is shared."""
+    return verdict.refusal is Refusal.NAME_SHARED and not verdict.at_load
 
 
 def _one_of_several(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ksurf.check.c_type import longer_array, resolved, same_integer, same_type
+from ksurf.check.c_type import both_integers, longer_array, resolved, same_integer, same_type
 from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind, Dependency, Kind
 from ksurf.check.facts import ENUMS
-from ksurf.check.rules.case import FINE, Case, Ruling, broken, changed, with_module
+from ksurf.check.rules.case import COMPILED_THERE, FINE, Case, Ruling, broken, changed, with_module
 from ksurf.check.rules.layout import has_layout, layout_rule, told
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.field import OwnedField
@@ -131,7 +131,7 @@ def _compare(case: Case, old: OwnedField, new: OwnedField) -> Ruling:
     if not _same(case, a.type, b.type, as_long) and not is_built:
         return changed(Cause.FIELD_CHANGED, f"{name} has another type: it may be read wrongly", evidence)
     resized = a.byte_size != b.byte_size and None not in (a.byte_size, b.byte_size)
-    if resized and _is_number(b) and not is_built:
+    if resized and _is_number(b) and not is_built and case.consumer not in COMPILED_THERE:
         return changed(Cause.FIELD_CHANGED, f"{name} has another size: it may be read wrongly", evidence)
     if (a.bit_offset != b.bit_offset or resized) and case.consumer is ConsumerKind.MODULE:
         return changed(
@@ -147,10 +147,10 @@ def _same(case: Case, old: str, new: str, as_long: bool) -> bool:
     assert case.baseline is not None
     if same_type(old, new) or longer_array(old, new):
         return True
-    # These know on each kernel how long it is.
-    if case.consumer in {ConsumerKind.BCC, ConsumerKind.BPFTRACE} and longer_array(new, old):
-        return True
     before, after = resolved(old, case.baseline.aliases()), resolved(new, case.facts.aliases())
+    # These are compiled on each kernel, and know there how long it is.
+    if case.consumer in COMPILED_THERE and (longer_array(new, old) or both_integers(before, after)):
+        return True
     return same_type(before, after) or (as_long and same_integer(before, after))
 
 
