@@ -204,3 +204,65 @@ def test_the_entry_of_a_system_call_has_the_architectures_name(story: Stories) -
     old = story("ksyscall:stat")
     assert "ksyscall/newstat" in (codes(old["6.12"])[0] or "")
     assert outcomes(story("ksyscall:open"))["arm64"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("line", "labels", "successor", "evidence"),
+    [
+        # The functions that call them tell: one that is called otherwise, or that calls another hook now.
+        (
+            "lsm:bpf_map_alloc_security",
+            ("6.12", "7.3", "arm64"),
+            "bpf_map_create",
+            "called by security_bpf_map",
+        ),
+        (
+            "lsm:bpf_map_free_security",
+            ("6.12", "7.3", "arm64"),
+            "bpf_map_free",
+            "both called by security_bpf",
+        ),
+        ("lsm:inode_getsecid", ("7.3",), "inode_getlsmprop", "called by security_inode_getlsmprop"),
+        ("lsm:task_getsecid", ("6.1",), "task_getsecid_obj", "same parts"),
+        (
+            "kfunc:bpf_wq_set_callback_impl",
+            ("7.3",),
+            "bpf_wq_set_callback",
+            "same place kernel/bpf/helpers.c",
+        ),
+        ("kfunc:cgroup_rstat_updated", ("7.3",), "css_rstat_updated", "same place kernel/cgroup/rstat.c"),
+        ("enum:req_opf", ("6.1", "6.12", "7.3"), "req_op", "of the parts the same"),
+        ("struct:io_tracker", ("6.1",), "dm_io_tracker", "same parts"),
+        ("typedef:xfs_ictimestamp_t", ("6.1", "6.12"), "xfs_log_timestamp_t", "same parts"),
+    ],
+)
+def test_hooks_kfuncs_and_types_that_got_another_name(
+    story: Stories, line: str, labels: tuple[str, ...], successor: str, evidence: str
+) -> None:
+    found = story(line)
+    for label in labels:
+        assert found[label].outcome is Outcome.BROKEN
+        assert f"it may be {successor} now (compared with " in texts(found[label])
+        assert evidence in texts(found[label])
+
+
+@pytest.mark.parametrize(
+    ("line", "label"),
+    [
+        # Its function stays, and calls no hook any more: inode_free_security_rcu takes the same.
+        ("lsm:ib_free_security", "6.12"),
+        ("lsm:key_free", "6.12"),
+        ("lsm:sb_add_mnt_opt", "6.1"),
+        # It went to a module for tests; what is left of these names is no kfunc.
+        ("kfunc:bpf_kfunc_call_test_destructive", "6.12"),
+        # Their values are those of others, their enumerators are not.
+        ("enum:oom_status", "6.1"),
+        ("enum:fscache_op_trace", "6.1"),
+        # Many functions take the same.
+        ("typedef:btf_trace_netif_rx_ni_exit", "6.1"),
+    ],
+)
+def test_what_only_looks_like_another_is_not_proposed(story: Stories, line: str, label: str) -> None:
+    found = story(line)[label]
+    assert found.outcome is Outcome.BROKEN
+    assert "it may be" not in texts(found)

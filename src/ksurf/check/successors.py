@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ from ksurf.check.dependency import Kind
 from ksurf.check.rules.parameter import parsed
 from ksurf.dataset import lookup
 from ksurf.dataset.lookup.brief import callers_named
+from ksurf.dataset.rows import Definition
 from ksurf.kernel import Kernel
 from ksurf.surface.change import RenameProposed
-from ksurf.surface.lsm import HOOKS_UNION, hooks
+from ksurf.surface.kfunc import is_kfunc
+from ksurf.surface.lsm import HOOKS_UNION, Hook, hook_callers, hooks
 from ksurf.surface.rename import NAME_LIMIT, Whole, name_similarity, propose_wholes
-from ksurf.surface.types import prototype_text
+from ksurf.surface.type_change import type_whole
+from ksurf.surface.types import enumerators, prototype_text
 
 __all__ = ["Successors"]
 
@@ -24,6 +27,10 @@ Wholes = tuple[list[Whole], list[Whole]]
 
 _CLOSE = 0.5
 """Names that have so much in common are worth a look at who calls them."""
+_ALIKE = 2 / 3
+"""Types of a single part, a typedef of ``int``, are too many to tell any: their names must have this much in
+common."""
+_TYPES = {Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.TYPEDEF}
 
 
 class Successors:
@@ -34,29 +41,45 @@ class Successors:
         self._functions_of: dict[Path, Any] = {}
 
     def named(self, kind: Kind, names: Collection[str], old: Place, new: Place) -> list[RenameProposed]:
-        """The renames that are proposed of functions, exports, events and hooks that the new kernel has not.
+        """The renames that are proposed of functions, exports, kfuncs, events, hooks and types that the new
+        kernel has not.
 
         All that went and came in the same places takes part, so that a name goes to what it fits best.
         """
         match kind:
-            case Kind.FUNCTION | Kind.EXPORT:
-                proposed = self._functions(names, old, new, exported=kind is Kind.EXPORT)
+            case Kind.FUNCTION:
+                proposed = self._functions(names, old, new)
+            case Kind.EXPORT:
+                proposed = self._functions(names, old, new, _exports)
+            case Kind.KFUNC:
+                proposed = self._functions(names, old, new, _kfuncs)
             case Kind.TRACEPOINT:
                 proposed = propose_wholes(*_events(names, old, new))
             case Kind.LSM:
-                proposed = propose_wholes(*_hooks(old, new))
+                proposed = self._hooks(names, old, new)
+            case _ if kind in _TYPES:
+                proposed = _types(kind, names, old, new)
             case _:
                 proposed = []
         return [rename for rename in proposed if rename.old in names]
 
     def _functions(
-        self, names: Collection[str], old: Place, new: Place, *, exported: bool
+        self,
+        names: Collection[str],
+        old: Place,
+        new: Place,
+        among: Callable[[Place], set[str]] | None = None,
     ) -> list[RenameProposed]:
-        """Functions declared in the same files, by their parameters, or if these do not tell, by callers."""
+        """Functions declared in the same files, by their parameters, or if these do not tell, by callers.
+
+        ``among`` tells which of a kernel's are looked at.
+        """
         went, came = self._gone_and_come(names, old, new)
-        if exported and came:
-            known = set(lookup.export_names([new]).to_pylist())
-            came = {name: file for name, file in came.items() if name in known}
+        if among is not None and went and came:
+            went, came = (
+                {name: file for name, file in own.items() if name in known}
+                for own, known in ((went, among(old)), (came, among(new)))
+            )
         if not went or not came:
             return []
         sides = _function_wholes(went, old), _function_wholes(came, new)
@@ -65,6 +88,46 @@ class Successors:
         if any(name_similarity(one, name) >= _CLOSE for one in left for name in came):
             proposed += [one for one in propose_wholes(*_with_callers(sides, old, new)) if one.old in left]
         return proposed
+
+    def _hooks(self, names: Collection[str], old: Place, new: Place) -> list[RenameProposed]:
+        """Hooks by the functions that call them: the same one, or its successor.
+
+        What a hook takes tells less: a function that stays and calls none any more has lost its hook.
+        """
+        before, after = _all_hooks(old, new)
+        callers = {name: hook_callers(name) for name in names}
+        functions = {one for held in callers.values() for one in held}
+        had, has = self._known(functions, old), self._known(functions, new)
+        came: dict[str, str] = {}
+        for name in sorted(after.keys() - before.keys(), reverse=True):
+            came.update(dict.fromkeys(hook_callers(name), name))
+        proposed: list[RenameProposed] = []
+        gone: dict[str, str] = {}
+        untold: set[str] = set()
+        for name in sorted(names):
+            caller = next((one for one in callers[name] if one in had), None)
+            if caller is None:
+                untold.add(name)
+            elif caller not in has:
+                gone[caller] = name
+            elif caller in came:
+                proposed.append(RenameProposed(name, came[caller], 1.0, (f"both called by {caller}",)))
+        for rename in self._functions(gone, old, new) if gone else ():
+            if rename.old in gone and rename.new in came:
+                evidence = (f"called by {rename.new}, and that by {rename.old}", *rename.evidence)
+                proposed.append(RenameProposed(gone[rename.old], came[rename.new], rename.score, evidence))
+        if untold:
+            proposed += [one for one in propose_wholes(*_hook_wholes(before, after)) if one.old in untold]
+        return proposed
+
+    def _known(self, names: Collection[str], place: Place) -> set[str]:
+        """Those of the names that functions of a kernel have."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        own = self._table(place)["name"]
+        mask = pc.is_in(own, value_set=pa.array(sorted(names), pa.string()))
+        return set(own.filter(mask).to_pylist())
 
     def _gone_and_come(
         self, names: Collection[str], old: Place, new: Place
@@ -86,13 +149,14 @@ class Successors:
                 rows = rows.filter(rows["external"])
             mine = rows["name"].combine_chunks().unique()
             there = set(other["name"].filter(pc.is_in(other["name"], value_set=mine)).to_pylist())
-            files_of = dict(zip(rows["name"].to_pylist(), rows["decl_file"].to_pylist(), strict=True))
+            columns = (rows[name].to_pylist() for name in ("name", "decl_file", "external"))
+            files_of: dict[str, str | None] = {}
+            for name, file, external in zip(*columns, strict=True):
+                # Of several of a name the one that others call.
+                if external or name not in files_of:
+                    files_of[name] = file
             sides.append(
-                {
-                    name: file
-                    for name, file in files_of.items()
-                    if name not in there and any(name_similarity(name, one) >= NAME_LIMIT for one in names)
-                }
+                {name: file for name, file in files_of.items() if name not in there and _is_near(name, names)}
             )
         return sides[0], sides[1]
 
@@ -142,11 +206,15 @@ def _events(names: Collection[str], old: Place, new: Place) -> Wholes:
     return result[0], result[1]
 
 
-def _hooks(old: Place, new: Place) -> Wholes:
-    found = lookup.types_named([HOOKS_UNION], [old, new], kinds=("union",))[HOOKS_UNION]
+def _all_hooks(old: Place, new: Place) -> tuple[dict[str, Hook], dict[str, Hook]]:
+    found = lookup.types_named([HOOKS_UNION], [old, new], kinds=("union",), uses=False)[HOOKS_UNION]
     sides = [hooks(rows.types[0].definition if rows.types else None, ()) for rows in found]
+    return sides[0], sides[1]
+
+
+def _hook_wholes(old: Mapping[str, Hook], new: Mapping[str, Hook]) -> Wholes:
     result = []
-    for own, other in ((sides[0], sides[1]), (sides[1], sides[0])):
+    for own, other in ((old, new), (new, old)):
         result.append(
             [
                 Whole(name, name, "lsm", frozenset(hook.prototype.partition(f"{name}(")[2].split(", ")))
@@ -155,3 +223,38 @@ def _hooks(old: Place, new: Place) -> Wholes:
             ]
         )
     return result[0], result[1]
+
+
+def _exports(place: Place) -> set[str]:
+    return set(lookup.export_names([place]).to_pylist())
+
+
+def _kfuncs(place: Place) -> set[str]:
+    return {row.name for row in lookup.btf_ids([place])[0] if is_kfunc(row)}
+
+
+def _types(kind: Kind, names: Collection[str], old: Place, new: Place) -> list[RenameProposed]:
+    """Types of a kind by their parts; an enum goes only to one that has some of its enumerators."""
+    before, after = (set(lookup.type_names([place], kinds=(kind.value,)).to_pylist()) for place in (old, new))
+    went, came = (
+        _definitions(kind, [one for one in own if _is_near(one, names)], place)
+        for own, place in ((before - after, old), (after - before, new))
+    )
+    if kind is Kind.ENUM:
+        known = {one for name in names if name in went for one in enumerators(went[name])}
+        came = {name: one for name, one in came.items() if not known.isdisjoint(enumerators(one))}
+    sides = [{name: type_whole(one) for name, one in own.items()} for own in (went, came)]
+    return [
+        rename
+        for rename in propose_wholes(*(list(own.values()) for own in sides))
+        if len(sides[0][rename.old].shape) > 1 or name_similarity(rename.old, rename.new) >= _ALIKE
+    ]
+
+
+def _is_near(name: str, names: Collection[str]) -> bool:
+    return any(name_similarity(name, one) >= NAME_LIMIT for one in names)
+
+
+def _definitions(kind: Kind, names: Collection[str], place: Place) -> dict[str, Definition]:
+    found = lookup.types_named(sorted(names), [place], kinds=(kind.value,), uses=False)
+    return {name: rows[0].types[0].definition for name, rows in found.items() if rows[0].types}

@@ -107,7 +107,7 @@ class Suggestions:
         self, wanted: Sequence[_Wanted], last: Mapping[_Wanted, Kernel | None]
     ) -> dict[_Wanted, _Successor]:
         found: dict[_Wanted, _Successor] = {}
-        gone: dict[tuple[Kind, Kernel, str, str], list[_Wanted]] = {}
+        gone: dict[tuple[Kind, Kernel, str, str, bool], list[_Wanted]] = {}
         for one in wanted:
             before = last[one]
             if before is None:
@@ -119,16 +119,18 @@ class Suggestions:
             else:
                 held = None
                 if self._is_gone(one):
-                    gone.setdefault((one.kind, before, one.kernel.arch, one.kernel.flavor), []).append(one)
+                    key = (one.kind, before, one.kernel.arch, one.kernel.flavor, one.kernel < before)
+                    gone.setdefault(key, []).append(one)
             if held is not None:
                 found[one] = held
         successors = Successors()
-        for (kind, before, _, _), group in gone.items():
-            # The first kernel without a name tells who took its place: on later ones more has changed.
+        for (kind, before, _, _, older), group in gone.items():
+            # The nearest kernel without a name tells who took its place: on others more has changed.
             firsts: dict[str, Kernel] = {}
+            nearest = max if older else min
             for one in group:
                 name = _own_name(one)
-                firsts[name] = min(firsts.get(name, one.kernel), one.kernel)
+                firsts[name] = nearest(firsts.get(name, one.kernel), one.kernel)
             renames: dict[str, RenameProposed] = {}
             for here in sorted(set(firsts.values())):
                 names = {name for name, first in firsts.items() if first == here}
@@ -167,6 +169,10 @@ class Suggestions:
                 return wanted.name not in facts.tracepoints or not facts.tracepoints[wanted.name].is_present
             case Kind.LSM:
                 return wanted.name not in facts.hooks or not facts.hooks[wanted.name].is_present
+            case Kind.KFUNC:
+                return wanted.name not in facts.kfuncs or not facts.kfuncs[wanted.name].is_present
+            case Kind.STRUCT | Kind.UNION | Kind.ENUM | Kind.TYPEDEF:
+                return not facts.types.get(wanted.name)
             case _:
                 return False
 

@@ -39,8 +39,8 @@ from ksurf.surface.tracepoint import (
     judge_tracepoint,
     prototype_names,
 )
-from ksurf.surface.type_change import compare_types
-from ksurf.surface.types import enumerators, fields
+from ksurf.surface.type_change import compare_types, type_whole
+from ksurf.surface.types import enumerators
 
 __all__ = ["DIFF_KINDS", "POOLED_KINDS", "differences"]
 
@@ -213,21 +213,13 @@ class _Pair:
             changed.append((name, compare_statuses(before, after, self._compare_keys)))
         added, removed = new.keys() - old.keys(), old.keys() - new.keys()
         wholes = (
-            [self._whole(name, old[name][0][0]) for name in sorted(removed)],
-            [self._whole(name, new[name][0][0]) for name in sorted(added)],
+            [type_whole(self._definitions[old[name][0][0]]) for name in sorted(removed)],
+            [type_whole(self._definitions[new[name][0][0]]) for name in sorted(added)],
         )
         return diff_kind(kind, added, removed, changed, wholes)
 
     def _compare_keys(self, old: int, new: int) -> Sequence[Any]:
         return compare_types(self._definitions[old], self._definitions[new])
-
-    def _whole(self, name: str, key: int) -> Whole:
-        definition = self._definitions[key]
-        shape = [field.text for field in fields(definition).values()]
-        shape += [str(value) for value in enumerators(definition).values()]
-        if definition.type is not None:
-            shape.append(definition.type)
-        return Whole(name, name, shape=frozenset(shape))
 
     @cached_property
     def _prototype_keys(self) -> list[dict[str, int]]:

@@ -18,6 +18,7 @@ __all__ = [
     "BpfAttachChanged",
     "Hook",
     "compare_hooks",
+    "hook_callers",
     "hooks",
     "judge_hook",
 ]
@@ -64,6 +65,13 @@ def hooks(union: Definition | None, ids: Iterable[BtfId]) -> dict[str, Hook]:
         text = f"{declaration(' '.join(function.split()), member.name)};"
         result[member.name] = Hook(member.name, text, bpf)
     return result
+
+
+def hook_callers(hook: str) -> tuple[str, ...]:
+    """The functions that may call a hook, by its name alone: ``security_bpf_map_alloc`` calls
+    ``bpf_map_alloc_security`` (security/security.c).
+    """
+    return tuple(dict.fromkeys((f"security_{hook}", f"security_{hook.removesuffix('_security')}")))
 
 
 def judge_hook(kernel: Kernel, name: str, all_hooks: dict[str, Hook]) -> SymbolStatus[Hook]:

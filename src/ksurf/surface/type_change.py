@@ -9,7 +9,7 @@ from ksurf.dataset.rows import Definition
 from ksurf.surface.change import Change, PrototypeChanged
 from ksurf.surface.declaration import declaration
 from ksurf.surface.prototype import compare_prototypes, parse_prototype
-from ksurf.surface.rename import Candidate, propose
+from ksurf.surface.rename import Candidate, Whole, propose
 from ksurf.surface.types import Field, enumerators, fields, prototype_text
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "VarTypeChanged",
     "compare_fields",
     "compare_types",
+    "type_whole",
 ]
 
 
@@ -264,3 +265,14 @@ def _compare_enumerators(old: Mapping[str, int], new: Mapping[str, int]) -> list
         EnumValueChanged(f"{n} = {v}", f"{n} = {new[n]}") for n, v in old.items() if n in new and new[n] != v
     ]
     return changes
+
+
+def type_whole(definition: Definition) -> Whole:
+    """What a type is recognized by under another name: its fields, its enumerators' values, what it stands
+    for.
+    """
+    shape = [field.text for field in fields(definition).values()]
+    shape += [str(value) for value in enumerators(definition).values()]
+    if definition.type is not None:
+        shape.append(definition.type)
+    return Whole(definition.name, definition.name, shape=frozenset(shape))
