@@ -82,7 +82,18 @@ def test_that_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest
             "[[accept]]\ndependency = 'vfs_read'\nreason = 'x'\n",
             "accept[1].dependency: 'vfs_read' is not KIND",
         ),
-        ("[[accept]]\ndependency = 'kprobe:x'\nreason = 'x'\n", "accept[1].dependency: no kind 'kprobe'"),
+        (
+            "[[accept]]\ndependency = 'kprobe:x'\nreason = 'x'\n",
+            "no kind 'kprobe'; is it function?",
+        ),
+        (
+            "[[accept]]\ndependency = 'feild:x::y'\nreason = 'x'\n",
+            "no kind 'feild'; is it field?",
+        ),
+        (
+            "[[accept]]\ndependency = 'Q:x'\nreason = 'x'\n",
+            "no kind 'Q'; there are function, ",
+        ),
         ("[[accept]]\ndependency = 'lsm:x'\n", "accept[1].reason: it is missing"),
         ("[[accept]]\ndependency = 'lsm:x'\nreason = ' '\n", "accept[1].reason: it must say why"),
         (

@@ -106,6 +106,12 @@ def test_the_policy_counts_where_options_say_nothing(check: Check) -> None:
     assert "(✘)" in out and "accepted: for the test" in out and "(2 findings accepted by ksurf.toml)" in out
     Path("other.toml").write_text("[check]\n")
     assert check("check", "bad.list", "--on", "6.12", "--policy", "other.toml")[0] == 1
+    for key, value in (("kernels", '["9.9"]'), ("baseline", '"9.9"')):
+        Path("ksurf.toml").write_text(f"[check]\n{key} = {value}\n")
+        status, _, err = check("check", "fine.list")
+        assert status == 2
+        assert f"ksurf.toml: check.{key}: no kernel matches '9.9'" in err
+    assert "error: no kernel matches '9.8'" in check("check", "fine.list", "--baseline", "9.8")[2]
     Path("ksurf.toml").write_text("[check]\nfailon = 'broken'\n")
     status, _, err = check("check", "fine.list")
     assert status == 2

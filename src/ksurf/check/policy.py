@@ -7,17 +7,20 @@ is ignored would accept, or let pass, what nobody decided.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from ksurf.check.cause import CAUSES, Cause
 from ksurf.check.dependency import Kind
+from ksurf.check.names import WORDS
 from ksurf.check.verdict import Finding, Outcome, Report
-from ksurf.errors import InputError
+from ksurf.errors import InputError, NoSuchKernelError
 from ksurf.kernel import Kernel
 from ksurf.selector import Selector
 
@@ -30,6 +33,7 @@ BAD = (Outcome.PARTIAL, Outcome.CHANGED, Outcome.BROKEN)
 """What can be accepted, and what a run can fail on."""
 
 _BYTE_LIMIT = 1 << 20
+_WORD_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,16 @@ class Policy:
     baseline: str | None = None
     fail_on: Outcome | None = None
     acceptances: tuple[Acceptance, ...] = ()
+
+    @contextmanager
+    def asking(self, key: str, *, own: bool) -> Iterator[None]:
+        """Name the file and the key where no kernel is as its ``own`` selectors say."""
+        try:
+            yield
+        except NoSuchKernelError as error:
+            if not own:
+                raise
+            raise NoSuchKernelError(f"{self.path}: {key}: {error.message}", error.hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +253,10 @@ class _Reader:
             raise self._refused(f"{place}dependency", f"{text!r} is not KIND:NAME, function:vfs_read")
         kinds = [one.value for one in Kind]
         if not any(fnmatchcase(one, kind) for one in kinds):
-            raise self._refused(f"{place}dependency", f"no kind {kind!r}: {', '.join(kinds)}")
+            word = kind[:_WORD_LENGTH]
+            alike = [WORDS[kind][0].value] if kind in WORDS else get_close_matches(word, kinds, 1)
+            there_are = f"is it {alike[0]}?" if alike else f"there are {', '.join(kinds)}"
+            raise self._refused(f"{place}dependency", f"no kind {word!r}; {there_are}")
 
     def _causes(self, table: dict[str, Any], place: str) -> tuple[Cause, ...]:
         words = self._texts(table, "causes", place, example="function-inlined")

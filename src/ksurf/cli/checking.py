@@ -124,10 +124,12 @@ def checked(
     rules = load(policy)
     store = Store(dataset)
     everything = [manifest.kernel for manifest in manifests(store, ())]
-    kernels = select(everything, [Selector.parse(text) for text in selectors or rules.kernels])
+    with rules.asking("check.kernels", own=not selectors):
+        kernels = select(everything, [Selector.parse(text) for text in selectors or rules.kernels])
     named = baseline or rules.baseline
     # What a program was made for need not be among the kernels that it is to run on.
-    compared = baseline_of(everything, named) if named else None
+    with rules.asking("check.baseline", own=not baseline):
+        compared = baseline_of(everything, named) if named else None
     groups = group(kernels, compared or baseline_of(kernels, None))
     series = [member.kernel for member in reversed(groups.regular)]
     reporter = reporter_for(paths)
