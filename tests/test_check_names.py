@@ -116,3 +116,17 @@ def test_patterns_are_wildcards_or_regular_expressions(text: str, expression: st
     assert is_pattern(text)
     if expression is not None:
         assert pattern_expression(text) == expression
+
+
+def test_what_deps_writes_as_json_is_a_list() -> None:
+    """The example of docs/commands/deps.md: a mechanism or else a kind, and a name."""
+    names = {Kind.TRACEPOINT: "sched:sched_switch", Kind.TRACEPOINT_FIELD: "sched:sched_switch::prev_pid"}
+    parts = {Kind.FIELD, Kind.ENUMERATOR, Kind.PARAMETER}
+    for kind in Kind:
+        name = names.get(kind, "CONFIG_X" if kind is Kind.CONFIG else "a::b" if kind in parts else "a")
+        (one,) = read_list(f"{kind.value}:{name}", "list").dependencies
+        assert (one.kind, one.name) == (kind, name)
+    for mechanism in Mechanism:
+        name = "sched:sched_switch" if mechanism is Mechanism.TRACEPOINT else "a"
+        (one,) = read_list(f"{mechanism.value}:{name}", "list").dependencies
+        assert (one.mechanism, one.name) == (mechanism, name)

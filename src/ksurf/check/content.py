@@ -147,10 +147,10 @@ def _significant(text: str) -> Iterator[str]:
 
 
 def _is_listed(line: str) -> bool:
-    from ksurf.check.names import WORDS
+    from ksurf.check.names import WORDS, kind_word
 
     word, colon, name = line.removeprefix("?").lstrip().partition(":")
-    return bool(colon) and word in WORDS and bool(name) and not re.search(r"[\s{}]", name.strip())
+    return bool(colon) and kind_word(word) in WORDS and bool(name) and not re.search(r"[\s{}]", name.strip())
 
 
 _LIKE_LISTED = re.compile(r"\??[a-z_.]+:[^\s{}:/]\S*")

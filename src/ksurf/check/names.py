@@ -21,7 +21,7 @@ from ksurf.check.dependency import (
 )
 from ksurf.surface.attach import Mechanism
 
-__all__ = ["WORDS", "read_list"]
+__all__ = ["WORDS", "kind_word", "read_list"]
 
 WORDS: Mapping[str, tuple[Kind, Mechanism | None]] = {
     "function": (Kind.FUNCTION, None),
@@ -41,6 +41,7 @@ WORDS: Mapping[str, tuple[Kind, Mechanism | None]] = {
     "iter": (Kind.ITER, None),
     "struct_ops": (Kind.STRUCT_OPS, None),
     "kfunc": (Kind.KFUNC, Mechanism.KFUNC_CALL),
+    "kfunc_call": (Kind.KFUNC, Mechanism.KFUNC_CALL),
     "ksym": (Kind.KSYM, None),
     "struct": (Kind.STRUCT, None),
     "union": (Kind.UNION, None),
@@ -54,6 +55,7 @@ WORDS: Mapping[str, tuple[Kind, Mechanism | None]] = {
     "program_type": (Kind.PROGRAM_TYPE, None),
     "attach_type": (Kind.ATTACH_TYPE, None),
     "map_type": (Kind.MAP_TYPE, None),
+    "tracepoint_field": (Kind.TRACEPOINT_FIELD, None),
 }
 """What a line may begin with, and what it then names."""
 
@@ -71,6 +73,11 @@ _LINE_LIMIT = 4096
 _WORD_LENGTH = 40
 """As much of a word that is no kind as is shown, and compared with those that are."""
 _NAME = re.compile(r"\S+")
+
+
+def kind_word(text: str) -> str:
+    """What stands before the colon as it is in :data:`WORDS`: ``program type``, as ``ksurf deps`` writes."""
+    return text.strip().replace(" ", "_")
 
 
 def read_list(text: str, name: str, path: str | None = None) -> Consumer:
@@ -96,12 +103,13 @@ def _read(written: str, number: int) -> Dependency | str:
     if len(written) > _LINE_LIMIT:
         return f"a line of {len(written)} characters names nothing"
     asked = written.removeprefix("?").lstrip()
-    word, colon, rest = asked.partition(":")
-    rest = rest.strip()
+    before, colon, rest = asked.partition(":")
+    word, rest = kind_word(before), rest.strip()
     if word not in WORDS:
-        alike = get_close_matches(word[:_WORD_LENGTH], WORDS, 1)
+        shown = before[:_WORD_LENGTH]
+        alike = get_close_matches(shown, WORDS, 1)
         there_are = f"is it {alike[0]}?" if alike else f"there are {', '.join(WORDS)}"
-        return f"{word[:_WORD_LENGTH]!r} is no kind of dependency; {there_are}"
+        return f"{shown!r} is no kind of dependency; {there_are}"
     if not colon or _NAME.fullmatch(rest) is None:
         return f"a name is expected after {word}:"
     kind, mechanism = WORDS[word]
@@ -110,10 +118,10 @@ def _read(written: str, number: int) -> Dependency | str:
         return f"{rest!r} has nothing on one side of ::"
     if separator:
         kind = _INSIDE.get(kind, kind)
-    elif kind in {Kind.FIELD, Kind.ENUMERATOR, Kind.PARAMETER}:
+    elif kind in {Kind.FIELD, Kind.ENUMERATOR, Kind.PARAMETER, Kind.TRACEPOINT_FIELD}:
         return f"{word}:OWNER::NAME is expected"
     if kind is Kind.TRACEPOINT and mechanism is Mechanism.TRACEPOINT and ":" not in rest:
-        return "tracepoint:SYSTEM:EVENT is expected"
+        return "tracepoint:SYSTEM:EVENT is expected, or raw_tp:NAME"
     if kind is Kind.CONFIG and not rest.startswith("CONFIG_"):
         rest = f"CONFIG_{rest}"
     use = Use(line=number, text=written, guard=_OPTIONAL if written.startswith("?") else None)

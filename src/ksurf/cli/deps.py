@@ -15,7 +15,7 @@ _EXAMPLES = """\b
 Examples:
   ksurf deps biotop.bpf.o
   ksurf deps /usr/sbin/*.bt
-  ksurf deps tools.deb --format json | jq -r '.consumers[].dependencies[] | "\\(.kind):\\(.name)"'
+  ksurf deps tools/ --format json | jq -r '.consumers[].dependencies[] | "\\(.mechanism // .kind):\\(.name)"'
 """
 
 
