@@ -20,8 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// `DW_AT_specification` and `DW_AT_abstract_origin` links followed one after another.
-const ORIGIN_LIMIT: usize = 16;
 /// Parts of the table that units fill at once; a power of two.
 const SHARDS: usize = 64;
 
@@ -346,7 +344,7 @@ impl<'s, 'a> Outline<'s, 'a> {
     /// The DIE that declares a function, which the copy that has the code refers to.
     fn origin(&self, at: usize, front: Front<'a>) -> Result<Option<(usize, Front<'a>)>> {
         let mut found = (at, front);
-        for _ in 0..ORIGIN_LIMIT {
+        for _ in 0..walk::ORIGIN_LIMIT {
             let Some(offset) = found.1.origin else { return Ok(Some(found)) };
             if offset < self.header.first || offset >= self.header.end {
                 break;

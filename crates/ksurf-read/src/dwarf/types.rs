@@ -28,8 +28,6 @@ pub struct UnitTypes<'s, 'a> {
 /// An array's dimensions are types of their own in C, but children of one DIE in DWARF: the number of the
 /// dimension is kept above the offset.
 const DIMENSION_SHIFT: u32 = 56;
-/// `DW_AT_specification` and `DW_AT_abstract_origin` links followed one after another.
-const ORIGIN_LIMIT: usize = 16;
 
 /// A DIE, as far as types and functions need it.
 pub struct Die<'a> {
@@ -90,7 +88,7 @@ impl<'s, 'a> UnitTypes<'s, 'a> {
         }
         let mut cursor = self.sections.cursor(offset);
         let Some(mut die) = self.die(&mut cursor)? else { return Ok(String::new()) };
-        for _ in 0..ORIGIN_LIMIT {
+        for _ in 0..walk::ORIGIN_LIMIT {
             let Some(origin) = die.origin.filter(|_| die.name.is_none()) else { break };
             cursor = self.sections.cursor(origin);
             match self.die(&mut cursor)? {

@@ -19,8 +19,6 @@ use std::rc::Rc;
 pub const NONE: u32 = u32::MAX;
 /// Nesting of DIEs beyond what any compiler makes; deeper input is hostile.
 const DEPTH_LIMIT: usize = 1 << 12;
-/// `DW_AT_abstract_origin` and `DW_AT_specification` links followed one after another.
-const ORIGIN_LIMIT: usize = 16;
 
 /// A piece of code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -399,7 +397,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         if let Some(&index) = self.by_offset.get(&offset) {
             return Ok(Target::Here(index));
         }
-        if links > ORIGIN_LIMIT {
+        if links > walk::ORIGIN_LIMIT {
             return Err(Error::corrupt(
                 ".debug_info",
                 offset as u64,

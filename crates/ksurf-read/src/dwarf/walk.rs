@@ -7,6 +7,9 @@ use super::UnitHeader;
 use crate::error::{Error, Result};
 use gimli::constants as dw;
 
+/// `DW_AT_abstract_origin` and `DW_AT_specification` links followed one after another.
+pub const ORIGIN_LIMIT: usize = 16;
+
 /// The next DIE's abbreviation, or `None` for the entry that ends a list of children.
 #[inline(always)]
 pub fn next<'r>(
