@@ -191,6 +191,19 @@ def test_a_misspelt_line_of_a_list_could_not_be_checked(check: Check) -> None:
     assert check("deps", "needs")[0] == check("summary", "needs")[0] == 2
 
 
+def test_of_many_programs_those_that_were_read_in_part_are_named(check: Check) -> None:
+    """They are counted as fine where nothing else is wrong with them, and not shown."""
+    Path("cut.bt").write_text("#!/usr/bin/env bpftrace\nBEGIN { @x[1 = 2 }\n")
+    status, out, _ = check("check", "fine.list", "cut.bt")
+    assert (status, "2 ok on 3 kernels: " in out) == (0, True)
+    assert "! read only in part (ksurf check --explain says what is missing): cut\n" in out
+    assert "! not read: cut.bt:2:" in check("check", "fine.list", "cut.bt", "--explain")[1]
+
+
+def test_nothing_stands_above_what_is_said_of_nothing(check: Check) -> None:
+    assert check("check", "missing")[1].startswith("nothing was checked\n")
+
+
 def test_a_summary_counts_programs(check: Check) -> None:
     status, out, _ = check("summary", ".")
     assert status == 0

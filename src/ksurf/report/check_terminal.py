@@ -63,7 +63,8 @@ def _document(page: Page, everything: bool, width: int) -> Iterator[str]:
         kernels = _count(len(page.report.kernels), "kernel")
         sign = click.style(SIGNS[Outcome.OK], fg=COLORS[Outcome.OK])
         yield from _wrapped(f"{sign} {len(fine)} ok on {kernels}: {', '.join(fine)}", width, "  ")
-    yield ""
+    if fine or shown:
+        yield ""
     yield from tail(page, width)
 
 
@@ -238,6 +239,9 @@ def tail(page: Page, width: int) -> Iterator[str]:
         else "nothing was checked"
     )
     yield from _wrapped(line, width, "  ")
+    if in_part := [plain(one.consumer.name) for one in page.report.consumers if one.consumer.incomplete]:
+        text = f"read only in part (ksurf check --explain says what is missing): {', '.join(in_part)}"
+        yield from _wrapped(f"{click.style('!', fg='yellow')} {text}", width, "  ")
     if page.applied.accepted:
         where = f" by {page.applied.path}" if page.applied.path else ""
         yield from _wrapped(f"({_count(len(page.applied.accepted), 'finding')} accepted{where})", width, "  ")
