@@ -251,7 +251,7 @@ RULINGS: dict[Cause, Ruling] = {
     Cause.EXPORT_GPL_ONLY: export(gpl=True),
     Cause.EXPORT_NAMESPACE: export(namespace="X"),
     Cause.CONFIG_ABSENT: option(None),
-    Cause.CONFIG_CHANGED: option("250", expected="1000"),
+    Cause.CONFIG_CHANGED: option("250", consumer=ConsumerKind.LIST, expected="1000"),
 }
 """What a rule says where each is the cause."""
 

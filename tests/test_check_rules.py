@@ -532,8 +532,13 @@ def test_an_option_is_set_to_what_is_expected() -> None:
     assert config(option("m"), option("y", OLD)) is Outcome.OK
     assert config(option(None)) is Outcome.BROKEN
     assert config(option("n")) is Outcome.BROKEN
-    assert config(option("n"), expected="n") is Outcome.OK
-    assert config(option("250"), option("1000", OLD)) is Outcome.CHANGED
+    assert config(option("n"), consumer=ConsumerKind.LIST, expected="n") is Outcome.OK
+    assert config(option("250"), option("1000", OLD), consumer=ConsumerKind.LIST) is Outcome.CHANGED
+    assert config(option("250"), consumer=ConsumerKind.LIST, expected="1000") is Outcome.CHANGED
+    # libbpf puts the kernel's value in, of which an object tells the type; who is compiled there sees it.
+    assert config(option("250"), option("1000", OLD), expected="int") is Outcome.OK
+    for consumer in (BCC, BPFTRACE):
+        assert config(option("250"), option("1000", OLD), consumer=consumer) is Outcome.OK
     assert config(option("250"), expected="1000") is Outcome.CHANGED
     assert config(facts(has_config=False)) is Outcome.OK
     assert rule(Kind.CONFIG, "LINUX_KERNEL_VERSION", facts()).outcome is Outcome.OK

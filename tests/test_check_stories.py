@@ -266,3 +266,27 @@ def test_what_only_looks_like_another_is_not_proposed(story: Stories, line: str,
     found = story(line)[label]
     assert found.outcome is Outcome.BROKEN
     assert "it may be" not in texts(found)
+
+
+def test_an_option_of_the_configuration(story: Stories) -> None:
+    assert set(outcomes(story("config:CONFIG_DEBUG_INFO_BTF")).values()) == {"ok"}
+    fprobe = story("config:CONFIG_FPROBE")
+    assert outcomes(fprobe) == {
+        "5.10": "broken",
+        "6.1": "broken",
+        "6.12": "ok",
+        "7.3": "ok",
+        "arm64": "broken",
+    }
+    # It came later, was left out, and is not for that architecture.
+    assert fprobe["6.1"].consequence == "the object is refused at load: CONFIG_FPROBE is not set"
+    for label in ("5.10", "arm64"):
+        assert fprobe[label].consequence.endswith("the kernel's configuration does not name CONFIG_FPROBE")
+    assert {fprobe[label].cause for label in ("5.10", "6.1", "arm64")} == {Cause.CONFIG_ABSENT}
+    # Whoever reads it when it is loaded has the right value; who only names it is told.
+    levels = "config:CONFIG_PGTABLE_LEVELS"
+    assert set(outcomes(story(levels)).values()) == {"ok"}
+    named = story(levels, ConsumerKind.LIST)
+    assert (named["5.10"].outcome, named["6.1"].outcome) == (Outcome.OK, Outcome.CHANGED)
+    assert named["6.1"].evidence[-1] == "CONFIG_PGTABLE_LEVELS=5"
+    assert named["6.1"].cause is Cause.CONFIG_CHANGED

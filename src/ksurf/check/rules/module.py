@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind
-from ksurf.check.rules.case import FINE, Case, Ruling, broken, changed, few, refused, with_module
+from ksurf.check.rules.case import (
+    COMPILED_THERE,
+    FINE,
+    Case,
+    Ruling,
+    broken,
+    changed,
+    few,
+    refused,
+    with_module,
+)
 from ksurf.check.rules.layout import REBUILD, prototype_changes, told
 from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.change import Change
@@ -146,7 +156,9 @@ def _not_exported(case: Case) -> Ruling:
 
 def config_rule(case: Case) -> Ruling:
     """Judge an option of the configuration, and its value where one is expected."""
-    name, expected = case.dependency.name, case.dependency.expected
+    # An object's extern has a type, and gets the kernel's value when it is loaded.
+    read_there = case.consumer is ConsumerKind.BPF_OBJECT or case.consumer in COMPILED_THERE
+    name, expected = case.dependency.name, None if read_there else case.dependency.expected
     if not name.startswith("CONFIG_"):
         # LINUX_KERNEL_VERSION and the like are libbpf's own.
         return FINE
@@ -162,7 +174,7 @@ def config_rule(case: Case) -> Ruling:
         return broken(Cause.CONFIG_ABSENT, f"{how}: {name} is not set", (option_text(row),))
     if expected is not None and row.value != expected:
         return changed(Cause.CONFIG_CHANGED, f"{name} has another value than {expected}", (option_text(row),))
-    before = None if case.baseline is None else case.baseline.config.get(name)
+    before = None if case.baseline is None or read_there else case.baseline.config.get(name)
     if expected is None and before is not None and before.variants and case.baseline is not None:
         old = before.variants[0].content
         if {old.value, row.value} - {"y", "m"} and old.value != row.value:
