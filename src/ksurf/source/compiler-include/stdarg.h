@@ -1,0 +1,9 @@
+/* What Linux before 5.16 asks the compiler for. The Python package of libclang has no headers, and gcc's are gcc's. */
+#ifndef KSURF_STDARG_H
+#define KSURF_STDARG_H
+typedef __builtin_va_list va_list;
+#define va_start(list, last) __builtin_va_start(list, last)
+#define va_end(list) __builtin_va_end(list)
+#define va_arg(list, type) __builtin_va_arg(list, type)
+#define va_copy(to, from) __builtin_va_copy(to, from)
+#endif
