@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pyarrow.parquet as pq
 import pytest
 
-from ksurf.dataset.lookup import functions_named, reading_once, tracepoints_named, types_named
+from ksurf.dataset.lookup import functions_named, reading_ahead, reading_once, tracepoints_named, types_named
 from ksurf.dataset.lookup.brief import functions_in_brief
 from ksurf.dataset.lookup.kept import kept
 from ksurf.dataset.lookup.table import TableFile, file_at
@@ -109,3 +109,45 @@ def test_ids_are_found_as_values_are(places: list[tuple[Kernel, Path]]) -> None:
     numbers, found = sites.where("callee", [*wanted, 1 << 23], ["callee", "caller"])
     assert numbers == [at for at, callee in enumerate(callees) if callee in wanted]
     assert set(found["callee"].to_pylist()) == set(wanted)
+
+
+def test_names_are_read_beside_other_work(
+    places: list[tuple[Kernel, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Event()
+    kernels_read = []
+    read = TableFile.read
+
+    def noted(self: TableFile, columns: list[str], groups: list[int] | None = None) -> object:
+        kernels_read.append(columns)
+        if len(kernels_read) == len(places):
+            done.set()
+        return read(self, columns, groups)
+
+    monkeypatch.setattr(TableFile, "read", noted)
+    with reading_once():
+        with reading_ahead(places):
+            assert done.wait(60)
+        monkeypatch.undo()
+        store = kept()
+        assert store is not None
+        path = places[-1][1] / "functions.parquet"
+        assert store.column(path, "name", 0) is not None
+        assert functions_in_brief(["outer"], places)
+    assert kernels_read == [["name"]] * len(places)
+
+
+def test_damage_is_told_to_the_one_who_asks(places: list[tuple[Kernel, Path]]) -> None:
+    for _, directory in places:
+        (directory / "functions.parquet").write_bytes(b"PAR1 and no more")
+    with reading_once():
+        with reading_ahead(places):
+            pass
+        with pytest.raises(DatasetError, match="cannot be read"):
+            functions_in_brief(["outer"], places)
+
+
+def test_reading_ahead_ends_with_the_work(places: list[tuple[Kernel, Path]]) -> None:
+    with pytest.raises(KeyError), reading_once(), reading_ahead(places * 1000):
+        raise KeyError
+    assert kept() is None

@@ -115,7 +115,7 @@ def checked(
     from ksurf.check.reached import Walks
     from ksurf.check.verdict import Outcome
     from ksurf.cli.choose import baseline_of, manifests
-    from ksurf.dataset.lookup import reading_once
+    from ksurf.dataset.lookup import reading_ahead, reading_once
     from ksurf.dataset.store import Store
     from ksurf.report.check_layout import Page
     from ksurf.selector import Selector, select
@@ -134,7 +134,8 @@ def checked(
     series = [member.kernel for member in reversed(groups.regular)]
     reporter = reporter_for(paths)
     with reading_once():
-        found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
+        with reading_ahead([(kernel, store.directory(kernel.id)) for kernel in kernels]):
+            found = consumers_of(paths, [(kernel, store.directory(kernel.id)) for kernel in series], reporter)
         report = judge(
             found.consumers,
             kernels,

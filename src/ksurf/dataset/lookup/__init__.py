@@ -8,7 +8,7 @@ Kernels are given with their directories, and what is found comes in their order
 """
 
 from ksurf.dataset.lookup.attach import attach_rows, kernel_marks
-from ksurf.dataset.lookup.functions import function_names, functions_named
+from ksurf.dataset.lookup.functions import function_names, functions_named, reading_ahead
 from ksurf.dataset.lookup.kept import reading_once
 from ksurf.dataset.lookup.members import MEMBER_KINDS, members_like
 from ksurf.dataset.lookup.offers import (
@@ -43,6 +43,7 @@ __all__ = [
     "kernel_marks",
     "members_like",
     "read_tables",
+    "reading_ahead",
     "reading_once",
     "syscall_abis",
     "syscall_names",

@@ -6,19 +6,31 @@ Callers are found by scanning ``callee``, four bytes a call.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import cached_property
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from ksurf.dataset.lookup.table import Directory, TableFile, in_parallel, names_of, rows_of, stored_columns
+from ksurf.dataset.lookup.table import (
+    Directory,
+    TableFile,
+    directory_at,
+    in_parallel,
+    names_of,
+    rows_of,
+    stored_columns,
+)
 from ksurf.dataset.rows import CallSite, Frame, Function, FunctionRows, Instance, Symbol
+from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["function_names", "functions_named"]
+__all__ = ["function_names", "functions_named", "reading_ahead"]
 
 
 def functions_named(
@@ -36,6 +48,33 @@ def functions_named(
 def function_names(kernels: Sequence[tuple[Kernel, Path]]) -> pa.StringArray:
     """Every function name of the kernels."""
     return names_of(kernels, "functions", "name")
+
+
+@contextmanager
+def reading_ahead(kernels: Sequence[tuple[Kernel, Path]]) -> Iterator[None]:
+    """Read the names of functions, in which every look-up of functions begins, beside what is done inside.
+
+    That is of use where they are kept (:func:`~ksurf.dataset.lookup.reading_once`).
+    """
+    import pyarrow.parquet  # noqa: F401  # before the thread, as in in_parallel
+
+    stopped = Event()
+
+    def read() -> None:
+        # What is damaged is told to the one who asks for it.
+        with suppress(DatasetError):
+            for _, directory in kernels:
+                if stopped.is_set():
+                    return
+                directory_at(directory).table("functions").read(["name"])
+
+    thread = Thread(target=copy_context().run, args=(read,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 class _Tables(Directory):
