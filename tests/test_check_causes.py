@@ -249,6 +249,7 @@ RULINGS: dict[Cause, Ruling] = {
     Cause.EXPORT_CRC: export(crc=2),
     Cause.EXPORT_CHANGED: rule(Kind.EXPORT, "e", e("int a"), consumer=MODULE, expected="int e(char *a);"),
     Cause.EXPORT_GPL_ONLY: export(gpl=True),
+    Cause.MODULE_VERMAGIC: rule(Kind.VERMAGIC, "5.0-other SMP mod_unload", facts(), consumer=MODULE),
     Cause.EXPORT_NAMESPACE: export(namespace="X"),
     Cause.CONFIG_ABSENT: option(None),
     Cause.CONFIG_CHANGED: option("250", consumer=ConsumerKind.LIST, expected="1000"),

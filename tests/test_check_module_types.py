@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ksurf.check.cause import Cause
 from ksurf.check.dependency import Consumer, ConsumerKind, Dependency, Kind
+from ksurf.check.facts import MODULE_LAYOUT
 from ksurf.check.judge import judge
 from ksurf.check.module import read_module
 from ksurf.check.module_types import module_types
@@ -232,6 +234,30 @@ def test_a_typedef_is_what_it_stands_for() -> None:
         assert changes is not None and len(changes) == count, (built, changes)
 
 
+@pytest.mark.parametrize(
+    ("magic", "crc", "kernel_crcs", "evidence"),
+    [
+        (f"{NEW.release} SMP mod_unload modversions", 1, True, None),
+        ("5.0-other SMP mod_unload modversions", 1, True, None),
+        ("5.0-other SMP mod_unload modversions", None, True, "the module has no CRCs"),
+        (f"{NEW.release} SMP mod_unload modversions", None, True, None),
+        (f"{NEW.release} SMP mod_unload", None, True, "the kernel has CONFIG_MODVERSIONS"),
+        (f"{NEW.release} SMP mod_unload", None, False, None),
+        ("5.0-other SMP mod_unload", None, False, f"the kernel is {NEW.release}"),
+        (f"{NEW.release} SMP modversions", 1, False, "the kernel does not have CONFIG_MODVERSIONS"),
+    ],
+)
+def test_version_magic(magic: str, crc: int | None, kernel_crcs: bool, evidence: str | None) -> None:
+    row = Export(name=MODULE_LAYOUT, image="vmlinux", gpl=False, namespace=None, crc=7)
+    here = with_export(MODULE_LAYOUT, *([row] if kernel_crcs else []), on=NEW)
+    ruling = judge_case(Case(Dependency(Kind.VERMAGIC, magic, crc=crc), ConsumerKind.MODULE, here))
+    if evidence is None:
+        assert ruling == Ruling(Outcome.OK)
+    else:
+        assert (ruling.outcome, ruling.cause) == (Outcome.BROKEN, Cause.MODULE_VERMAGIC)
+        assert evidence in ruling.evidence[1]
+
+
 def test_without_prototype_and_checksum_the_finding_says_so() -> None:
     assert "the module tells no prototype" in export(None, "int f(int a);").evidence[0]
     for here in ((), ("void f(void);",)):
@@ -281,6 +307,10 @@ def checked(module: Path, kernels: dict[str, Kernel], store: Store) -> ConsumerR
     return judge([consumer], list(kernels.values()), None, store, suggest=False).consumers[0]
 
 
+def module_dependencies(report: ConsumerReport) -> set[Dependency]:
+    return {finding.dependency for finding in report.findings}
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("crcs", [True, False])
 @pytest.mark.parametrize("name", DKMS)
@@ -306,13 +336,15 @@ def test_a_module_built_out_of_tree(
     assert bad["6.12"] == {}
     for label in ("6.1", "7.3"):
         assert bad[label]["module"] == "changed"
+    magic = next(one.name for one in module_dependencies(report) if one.kind is Kind.VERMAGIC)
+    assert (bad["6.1"].get(magic), bad["7.3"][magic]) == (None if crcs else "broken", "broken")
     assert bad["6.1"]["__kmalloc_cache_noprof"] == "broken"
     if name == "vpoll":
         assert {"file", "inode", "file_operations", "device", "class"} <= set(bad["6.1"])
         assert bad["6.1"]["class_create"] == "broken"
         assert bad["6.1"].get("cdev_add") == ("broken" if crcs else None)
         # 7.3 has no checksums, and the prototypes are the same.
-        assert outcomes["7.3"][Outcome.BROKEN] == 0
+        assert outcomes["7.3"][Outcome.BROKEN] == 1
     else:
         assert {"bio", "page", "task_struct", "block_device"} <= set(bad["6.1"]) & set(bad["7.3"])
         assert bad["7.3"]["crc32c"] == "changed"

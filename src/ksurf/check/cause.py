@@ -136,6 +136,10 @@ class Cause(Enum):
     EXPORT_CRC = "export-crc", "The symbol's CRC is not the one that the module was built with."
     EXPORT_CHANGED = "export-changed", "The symbol has another prototype than the module was built with."
     EXPORT_GPL_ONLY = "export-gpl-only", "The symbol is for modules under the GPL only."
+    MODULE_VERMAGIC = (
+        "module-vermagic",
+        "The module was built for a kernel of another release, or built otherwise.",
+    )
     EXPORT_NAMESPACE = "export-namespace", "The symbol is in a namespace that is not imported."
     CONFIG_ABSENT = "config-absent", "The kernel's configuration has no such option, or it is not set."
     CONFIG_CHANGED = "config-changed", "The option of the configuration has another value."

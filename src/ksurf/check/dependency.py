@@ -55,6 +55,8 @@ class Kind(Enum):
     ENUMERATOR = "enumerator"
     """``bpf_map_type::BPF_MAP_TYPE_RINGBUF``."""
     EXPORT = "export"
+    VERMAGIC = "vermagic"
+    """What a module says of the kernel that it was built for: ``6.12.117-amd64 SMP preempt mod_unload``."""
     CONFIG = "config"
     """With its prefix: ``CONFIG_HZ``."""
     HELPER = "helper"
@@ -133,7 +135,8 @@ class Dependency:
     """How it is attached to or called; ``None`` where it is only read."""
     uses: tuple[Use, ...] = ()
     crc: int | None = None
-    """Of an export: the CRC of the prototype that the module was built with (``CONFIG_MODVERSIONS``)."""
+    """Of an export: the CRC of the prototype that the module was built with (``CONFIG_MODVERSIONS``); of a
+    version magic: one of them, where the module has any."""
     gpl: bool | None = None
     """Of an export: whether the module's license lets it use what is for the GPL only."""
     namespaces: tuple[str, ...] | None = None

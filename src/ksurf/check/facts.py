@@ -44,7 +44,7 @@ from ksurf.surface.syscall import native_abi
 from ksurf.surface.tracepoint import TraceEvent, judge_tracepoint, prototype_names
 from ksurf.surface.types import enumerators, prototype_text
 
-__all__ = ["ENUMS", "Facts", "Matches", "Syscalls", "called_by", "gather"]
+__all__ = ["ENUMS", "MODULE_LAYOUT", "Facts", "Matches", "Syscalls", "called_by", "gather"]
 
 ENUMS = {
     Kind.HELPER: "bpf_func_id",
@@ -53,6 +53,9 @@ ENUMS = {
     Kind.MAP_TYPE: "bpf_map_type",
 }
 """The enums of the kernel that list these."""
+
+MODULE_LAYOUT = "module_layout"
+"""Exported where the configuration has ``CONFIG_MODVERSIONS`` (kernel/module/version.c)."""
 
 Kernels = Sequence[tuple[Kernel, Path]]
 
@@ -178,6 +181,8 @@ class _Asked:
                 self.prototypes.setdefault(one.name, set()).add(one.expected)
             if isinstance(one, Dependency):
                 self.inside.update(definition.name for definition in one.layout)
+            if one.kind is Kind.VERMAGIC:
+                self.by_kind[Kind.EXPORT].add(MODULE_LAYOUT)
             if one.kind in {Kind.FUNCTION, Kind.TRACEPOINT} and is_pattern(one.name):
                 self.patterns.add((one.kind, one.name, one.mechanism))
             else:

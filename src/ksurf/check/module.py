@@ -106,6 +106,9 @@ def read_module(path: str) -> Consumer:
     if info.license is None and not needs.modinfo:
         incomplete += (f"{path}: it has no .modinfo: its license and its namespaces are not known",)
         dependencies = tuple(replace(one, gpl=None, namespaces=None) for one in dependencies)
+    if info.vermagic and info.vermagic.strip():
+        crc = next((row["crc"] for row in rows if row["crc"] is not None), None)
+        dependencies += (Dependency(Kind.VERMAGIC, info.vermagic.strip(), uses=(Use(),), crc=crc),)
     layouts = tuple(
         Dependency(Kind(one[0].kind), one[0].name, uses=(Use(),), layout=one) for one in types.layouts
     )

@@ -17,7 +17,7 @@ from ksurf.check.rules.bpf import (
 )
 from ksurf.check.rules.case import FINE, Case, Ruling
 from ksurf.check.rules.function import function_rule
-from ksurf.check.rules.module import config_rule, export_rule
+from ksurf.check.rules.module import config_rule, export_rule, vermagic_rule
 from ksurf.check.rules.parameter import parameter_rule
 from ksurf.check.rules.tracepoint import tracepoint_field_rule, tracepoint_rule
 from ksurf.check.rules.types import enumerator_rule, field_rule, listed_rule, type_rule
@@ -42,6 +42,7 @@ RULES: Mapping[Kind, Callable[[Case], Ruling]] = {
     Kind.FIELD: field_rule,
     Kind.ENUMERATOR: enumerator_rule,
     Kind.EXPORT: export_rule,
+    Kind.VERMAGIC: vermagic_rule,
     Kind.CONFIG: config_rule,
     Kind.HELPER: listed_rule,
     Kind.PROGRAM_TYPE: listed_rule,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ksurf.check.cause import Cause
 from ksurf.check.dependency import ConsumerKind
+from ksurf.check.facts import MODULE_LAYOUT
 from ksurf.check.rules.case import (
     COMPILED_THERE,
     FINE,
@@ -20,7 +21,7 @@ from ksurf.check.verdict import Outcome, Suggestion
 from ksurf.surface.change import Change
 from ksurf.surface.config import option_text
 
-__all__ = ["config_rule", "export_rule", "is_imported"]
+__all__ = ["config_rule", "export_rule", "is_imported", "vermagic_rule"]
 
 
 def export_rule(case: Case) -> Ruling:
@@ -151,6 +152,31 @@ def _not_exported(case: Case) -> Ruling:
         Cause.EXPORT_ABSENT,
         f"{refused(case)}: {name} is {what} that is not exported",
         tuple(few(sorted({s.image for s in function.symbols})) for _ in function.symbols[:1]),
+    )
+
+
+def vermagic_rule(case: Case) -> Ruling:
+    """Judge for what kernel a module says that it was built.
+
+    With CRCs on both sides the release does not matter (``same_magic`` of kernel/module/version.c). What else
+    the magic says (SMP, preempt) is not judged.
+    """
+    release, *options = case.dependency.name.split()
+    kernel = case.facts.kernel.release
+    layout = case.facts.exports.get(MODULE_LAYOUT)
+    has_crcs = layout is not None and layout.is_present
+    if has_crcs is not ("modversions" in options):
+        sides = ("has", "without") if has_crcs else ("does not have", "with")
+        evidence = f"the kernel {sides[0]} CONFIG_MODVERSIONS, and the module was built {sides[1]} it"
+    elif release == kernel or (has_crcs and case.dependency.crc is not None):
+        return FINE
+    else:
+        evidence = f"the kernel is {kernel}" + (", the module has no CRCs" if has_crcs else "")
+    return broken(
+        Cause.MODULE_VERMAGIC,
+        f"{refused(case)}: the kernel takes no module with that version magic",
+        (f"version magic {case.dependency.name!r}", evidence),
+        (REBUILD,),
     )
 
 
