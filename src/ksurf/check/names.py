@@ -55,6 +55,7 @@ WORDS: Mapping[str, tuple[Kind, Mechanism | None]] = {
     "program_type": (Kind.PROGRAM_TYPE, None),
     "attach_type": (Kind.ATTACH_TYPE, None),
     "map_type": (Kind.MAP_TYPE, None),
+    "vermagic": (Kind.VERMAGIC, None),
     "tracepoint_field": (Kind.TRACEPOINT_FIELD, None),
 }
 """What a line may begin with, and what it then names."""
@@ -73,6 +74,7 @@ _LINE_LIMIT = 4096
 _WORD_LENGTH = 40
 """As much of a word that is no kind as is shown, and compared with those that are."""
 _NAME = re.compile(r"\S+")
+_SENTENCE = re.compile(r"\S.*")
 
 
 def kind_word(text: str) -> str:
@@ -110,7 +112,7 @@ def _read(written: str, number: int) -> Dependency | str:
         alike = get_close_matches(shown, WORDS, 1)
         there_are = f"is it {alike[0]}?" if alike else f"there are {', '.join(WORDS)}"
         return f"{shown!r} is no kind of dependency; {there_are}"
-    if not colon or _NAME.fullmatch(rest) is None:
+    if not colon or (_SENTENCE if word == "vermagic" else _NAME).fullmatch(rest) is None:
         return f"a name is expected after {word}:"
     kind, mechanism = WORDS[word]
     owner, separator, part = rest.partition("::")

@@ -13,6 +13,7 @@ from ksurf.check.policy import Acceptance, Applied
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report, Suggestion
 from ksurf.kernel import Kernel
 from ksurf.series import Groups, Member
+from ksurf.surface.attach import Mechanism
 
 __all__ = [
     "Column",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _HOOKS = {Kind.FUNCTION, Kind.TRACEPOINT, Kind.SYSCALL, Kind.LSM}
+_ARGUMENTS = {Kind.PARAMETER, Kind.TRACEPOINT_FIELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +215,14 @@ def _badness(outcome: Outcome) -> int:
 
 
 def title(dependency: Dependency) -> str:
-    """A dependency in two words: ``kprobe vfs_read``, ``field task_struct::pid``."""
-    if dependency.mechanism is not None and dependency.kind in _HOOKS:
-        return plain(f"{dependency.mechanism.value} {dependency.name}")
-    return plain(f"{dependency.kind.value} {dependency.name}")
+    """A dependency in two words or three: ``kprobe vfs_read``, ``field task_struct::pid``."""
+    mechanism, words = dependency.mechanism, dependency.kind.value
+    if mechanism is not None and dependency.kind in _HOOKS:
+        words = mechanism.value
+    elif mechanism is not None and dependency.kind in _ARGUMENTS and mechanism is not Mechanism.TRACEPOINT:
+        # The same argument may be read by two programs, of which a kernel refuses one.
+        words = f"{mechanism.value} argument"
+    return plain(f"{words} {dependency.name}")
 
 
 def source(use: Use, consumer: Consumer) -> str | None:
