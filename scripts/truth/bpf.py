@@ -7,14 +7,14 @@ compiled from it, or from one that includes it.
 """
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from os.path import normpath
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from ksurf.errors import InputError, KsurfError
+from ksurf.errors import KsurfError
+from preprocess import preprocessed
 
 __all__ = ["Hook", "Kfunc", "StructOps", "compiled", "hooks", "kfuncs", "struct_ops", "wanted_bpf_sources"]
 
@@ -205,28 +205,8 @@ def _preprocessed(
         # It includes the configuration as the build writes it, which is given here.
         kconfig.write(re.sub(r"(?m)^#include\b.*$", "", sources[_KCONFIG]))
         kconfig.flush()
-        try:
-            done = subprocess.run(
-                [
-                    "cc",
-                    "-E",
-                    "-P",
-                    "-undef",
-                    "-nostdinc",
-                    "-imacros",
-                    kconfig.name,
-                    *["-DMODULE"][:module],
-                    "-",
-                ],
-                input=_defines(config) + listing + without_includes,
-                capture_output=True,
-                text=True,
-            )
-        except FileNotFoundError as error:
-            raise InputError("there is no C compiler (cc)", "apt install gcc") from error
-    if done.returncode != 0:
-        raise KsurfError(f"{path}: the C preprocessor failed: {done.stderr}")
-    return done.stdout
+        options = ["-undef", "-imacros", kconfig.name, *["-DMODULE"][:module]]
+        return preprocessed(path, _defines(config) + listing + without_includes, options)
 
 
 def _defines(config: Mapping[str, str]) -> str:

@@ -6,13 +6,13 @@ no tables yet, arch/arm64/kernel/sys.c and sys32.c, which make them by including
 """
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ksurf.errors import InputError, KsurfError
+from ksurf.errors import KsurfError
+from preprocess import preprocessed
 from tsv import tab_separated
 
 __all__ = ["Line", "as_text", "tables", "wanted_sources"]
@@ -121,18 +121,8 @@ def _preprocessed(header: str, sources: Mapping[str, str]) -> str:
             path.write_text(content)
         include = [f"-I{folder}/{path}" for path in (_ARM64, f"{_ARM64}/uapi", "include/uapi")]
         marker = "-D__SYSCALL(number, entry)=@ number, entry @"
-        try:
-            done = subprocess.run(
-                ["cc", "-E", "-dD", "-P", "-nostdinc", *include, "-D__aarch64__", marker, "-"],
-                input=f"#include <{header}>\n",
-                capture_output=True,
-                text=True,
-            )
-        except FileNotFoundError as error:
-            raise InputError("there is no C compiler (cc)", "apt install gcc") from error
-    if done.returncode != 0:
-        raise KsurfError(f"{header}: the C preprocessor failed: {done.stderr}")
-    return done.stdout
+        options = ["-dD", *include, "-D__aarch64__", marker]
+        return preprocessed(header, f"#include <{header}>\n", options)
 
 
 def as_text(source: str, lines: Iterable[Line]) -> str:
