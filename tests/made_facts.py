@@ -24,7 +24,7 @@ from ksurf.dataset.rows import (
     TypeRow,
 )
 from ksurf.kernel import Kernel
-from ksurf.surface.attach import Features, Mechanism
+from ksurf.surface.attach import Mechanism, features_of
 from ksurf.surface.export import judge_export
 from ksurf.surface.field import judge_field
 from ksurf.surface.function import FunctionStatus, judge
@@ -36,13 +36,14 @@ MARKS = Marks(
     {
         "arch_prepare_bpf_trampoline": "STB_GLOBAL",
         "register_ftrace_direct": "STB_GLOBAL",
+        "register_fprobe_ips": "STB_GLOBAL",
         "number_of_same_symbols": "STB_LOCAL",
         "bpf_lsm_file_open": "STB_GLOBAL",
     },
     frozenset({"BPF_TRACE_KPROBE_MULTI"}),
     True,
 )
-FEATURES = Features(True, True, True, True, True, True)
+FEATURES = features_of(MARKS)
 
 
 def facts(on: Kernel = NEW, **known: Any) -> Facts:

@@ -44,6 +44,7 @@ def made_kernel(*, new: bool) -> MadeKernel:
     code(made, "arch_prepare_bpf_trampoline", 16, bind="STB_GLOBAL" if new else "STB_WEAK")
     if new:
         code(made, "register_ftrace_direct", 32)
+        code(made, "register_fprobe_ips", 48)
         # Static, and inlined into its only caller: it has no symbol.
         made.instance(made.function("number_of_same_symbols", "trace.c"), 0, inlined=True)
         made.enum("bpf_attach_type", {"BPF_TRACE_FENTRY": 1, "BPF_TRACE_KPROBE_MULTI": 2})
@@ -82,6 +83,7 @@ def test_what_kernels_can_do(places: list[tuple[Kernel, Path]]) -> None:
     old, new = map(features_of, kernel_marks(places))
     assert (old.btf, old.kprobe_multi, old.trampoline, old.ftrace_direct) == (True, False, False, False)
     assert (new.kprobe_multi, new.trampoline, new.ftrace_direct, new.unique_kprobes) == (True,) * 4
+    assert (old.fprobe, new.fprobe) == (False, True)
     assert not old.unique_kprobes
     assert not new.bpf_lsm
 

@@ -81,6 +81,7 @@ def any_kernel(random: Random) -> MadeKernel:
         made.symbols[-1].update(facts)
 
     code("arch_prepare_bpf_trampoline", 0, bind=random.choice(["STB_GLOBAL"] * 4 + ["STB_WEAK"]))
+    code("register_fprobe_ips", 0, bind=random.choice(["STB_GLOBAL"] * 2 + ["STB_LOCAL"]))
     for ability in abilities:
         if random.random() < 0.8:
             code(ability, 0)

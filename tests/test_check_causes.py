@@ -198,6 +198,7 @@ RULINGS: dict[Cause, Ruling] = {
     Cause.INIT_CODE: plain(init=True),
     Cause.KPROBE_BLACKLIST: plain(kprobe_blacklist="NOKPROBE_SYMBOL"),
     Cause.NO_KPROBE_MULTI: plain(Mechanism.KPROBE_MULTI, replace(MARKS, attach_types=frozenset())),
+    Cause.NO_FPROBE: plain(Mechanism.KPROBE_MULTI, without(register_fprobe_ips=None)),
     Cause.NO_FTRACE_SITE: plain(FENTRY, ftrace=False),
     Cause.NO_BTF: plain(FENTRY, replace(MARKS, btf=False)),
     Cause.NO_TRAMPOLINE: plain(FENTRY, without(register_ftrace_direct=None)),

@@ -14,7 +14,6 @@ from ksurf.check.rules import Case, Ruling, judge_case
 from ksurf.check.verdict import Outcome
 from ksurf.dataset.rows import BtfId, ConfigOption, Export
 from ksurf.surface.attach import (
-    Features,
     HookFacts,
     Mechanism,
     Refusal,
@@ -276,7 +275,7 @@ def test_of_several_structs_of_a_name_one_that_is_as_it_was_is_enough() -> None:
 
 
 def test_core_needs_the_kernels_own_btf() -> None:
-    without = Features(True, True, True, True, True, btf=False)
+    without = replace(FEATURES, btf=False)
     here = facts(features=without, types=types(struct("s", "int a")))
     assert rule(Kind.STRUCT, "s", here).outcome is Outcome.BROKEN
     assert rule(Kind.STRUCT, "s", here, consumer=BCC).outcome is Outcome.OK

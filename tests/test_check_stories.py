@@ -173,6 +173,14 @@ def test_a_name_that_static_functions_share(story: Stories) -> None:
     assert "functions are named s_next" in multi["6.12"].consequence
 
 
+def test_kprobe_multi_is_where_the_kernel_was_built_with_fprobe(story: Stories) -> None:
+    multi, option = story("kprobe.multi:vfs_read"), story("config:CONFIG_FPROBE")
+    assert multi["5.10"].cause is Cause.NO_KPROBE_MULTI
+    assert {multi[label].cause for label in ("6.1", "arm64")} == {Cause.NO_FPROBE}
+    assert outcomes(option) == outcomes(multi)
+    assert {label for label, outcome in outcomes(multi).items() if outcome == "ok"} == {"6.12", "7.3"}
+
+
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [("bpf_test_init", "isra"), ("__mutex_lock", "constprop"), ("__do_pipe_flags", "part")],

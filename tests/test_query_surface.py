@@ -41,8 +41,9 @@ def code_of(made: MadeKernel) -> MadeKernel:
     code("helper", 48, ftrace=True)
     code("helper", 0, unit=1, ftrace=True)
     code("register_ftrace_direct", 64)
-    code("arch_prepare_bpf_trampoline", 80)
-    made.symbols[-1]["bind"] = "STB_GLOBAL"
+    for address, name in ((80, "arch_prepare_bpf_trampoline"), (96, "register_fprobe_ips")):
+        code(name, address)
+        made.symbols[-1]["bind"] = "STB_GLOBAL"
     return made
 
 

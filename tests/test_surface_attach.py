@@ -28,7 +28,13 @@ from ksurf.surface.attach_change import AttachabilityLost, AttachabilityWon, by_
 from ksurf.surface.change import Change
 
 FEATURES = Features(
-    kprobe_multi=True, trampoline=True, ftrace_direct=True, unique_kprobes=True, bpf_lsm=True, btf=True
+    kprobe_multi=True,
+    fprobe=True,
+    trampoline=True,
+    ftrace_direct=True,
+    unique_kprobes=True,
+    bpf_lsm=True,
+    btf=True,
 )
 CODE = CodeFacts(
     ftrace=True,
@@ -39,6 +45,7 @@ CODE = CodeFacts(
     parameters=2,
 )
 ALL = {"kprobe", "kretprobe", "kprobe.multi", "fentry", "fexit", "fmod_ret"}
+HOOK = HookFacts(btf_function=True, listed=True, disabled=False)
 KPROBES = {"kprobe", "kretprobe"}
 TRAMPOLINES = {"fentry", "fexit", "fmod_ret"}
 
@@ -85,6 +92,7 @@ def test_what_a_fact_refuses(facts: CodeFacts, mechanisms: set[str], words: str)
     ("features", "mechanisms", "words"),
     [
         (replace(FEATURES, kprobe_multi=False), {"kprobe.multi"}, "BPF_TRACE_KPROBE_MULTI"),
+        (replace(FEATURES, fprobe=False), {"kprobe.multi"}, "register_fprobe_ips"),
         (replace(FEATURES, trampoline=False), TRAMPOLINES, "arch_prepare_bpf_trampoline"),
         (replace(FEATURES, ftrace_direct=False), TRAMPOLINES, "register_ftrace_direct"),
         (replace(FEATURES, btf=False), TRAMPOLINES, "no BTF"),
@@ -144,7 +152,7 @@ code_facts = st.builds(
     no_return=st.booleans(),
     modify_return=st.booleans(),
 )
-features = st.builds(Features, *[st.booleans()] * 6)
+features = st.builds(Features, *[st.booleans()] * 7)
 
 
 @given(code_facts, features)
@@ -178,22 +186,21 @@ def test_tracepoints(facts: TracepointFacts, attachable: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "features", "words"),
+    ("facts", "features", "words", "at_load"),
     [
-        (HookFacts(btf_function=True, listed=True, disabled=False), FEATURES, None),
-        (
-            HookFacts(btf_function=True, listed=True, disabled=False),
-            replace(FEATURES, bpf_lsm=False),
-            "BPF LSM",
-        ),
-        (HookFacts(btf_function=True, listed=True, disabled=True), FEATURES, "bpf_lsm_disabled_hooks"),
-        (HookFacts(btf_function=True, listed=False, disabled=False), FEATURES, "bpf_lsm_hooks"),
-        (HookFacts(btf_function=False, listed=True, disabled=False), FEATURES, "BTF"),
+        (HOOK, FEATURES, None, False),
+        (HOOK, replace(FEATURES, bpf_lsm=False), "BPF LSM", True),
+        (replace(HOOK, disabled=True), FEATURES, "bpf_lsm_disabled_hooks", True),
+        (replace(HOOK, listed=False), FEATURES, "bpf_lsm_hooks", True),
+        (replace(HOOK, btf_function=False), FEATURES, "BTF", True),
+        (HOOK, replace(FEATURES, trampoline=False), "arch_prepare_bpf_trampoline", False),
+        (HOOK, replace(FEATURES, ftrace_direct=False), "register_ftrace_direct", False),
+        (replace(HOOK, listed=False), replace(FEATURES, trampoline=False), "bpf_lsm_hooks", True),
     ],
 )
-def test_hooks(facts: HookFacts, features: Features, words: str | None) -> None:
+def test_hooks(facts: HookFacts, features: Features, words: str | None, at_load: bool) -> None:
     verdict = attach_hook(facts, features)
-    assert verdict.attachable == (words is None)
+    assert (verdict.attachable, verdict.at_load) == (words is None, at_load)
     assert words is None or words in str(verdict.reason)
 
 

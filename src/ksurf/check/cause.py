@@ -58,6 +58,7 @@ class Cause(Enum):
     INIT_CODE = "init-code", "The function is gone once the kernel has booted."
     KPROBE_BLACKLIST = "kprobe-blacklist", "Kprobes must leave the function alone."
     NO_KPROBE_MULTI = "no-kprobe-multi", "The kernel knows no kprobe.multi."
+    NO_FPROBE = "no-fprobe", "The kernel was built without fprobe, on which kprobe.multi stands."
     NO_FTRACE_SITE = "no-ftrace-site", "Ftrace has no place in the function, on which the mechanism stands."
     NO_BTF = "no-btf", "The kernel, or the module, ships no BTF."
     NO_TRAMPOLINE = "no-trampoline", "The kernel has no BPF trampolines, or ftrace cannot call them."

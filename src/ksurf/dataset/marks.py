@@ -15,6 +15,7 @@ FUNCTIONS = (
     "calc_arg_aux",
     "get_nr_used_regs",
     "number_of_same_symbols",
+    "register_fprobe_ips",
     "register_ftrace_direct",
 )
 """Functions of vmlinux whose presence or binding tells what the kernel can do."""

@@ -65,6 +65,7 @@ class Refusal(Enum):
     KPROBE_BLACKLIST = "kprobe-blacklist"
     NAME_SHARED = "name-shared"
     NO_KPROBE_MULTI = "no-kprobe-multi"
+    NO_FPROBE = "no-fprobe"
     NO_FTRACE_SITE = "no-ftrace-site"
     NO_BTF = "no-btf"
     NO_TRAMPOLINE = "no-trampoline"
@@ -98,6 +99,8 @@ class Features:
 
     kprobe_multi: bool
     """``enum bpf_attach_type`` has ``BPF_TRACE_KPROBE_MULTI``."""
+    fprobe: bool
+    """``register_fprobe_ips`` is there (``CONFIG_FPROBE``), not the inline one that refuses."""
     trampoline: bool
     """``arch_prepare_bpf_trampoline`` is the architecture's own, not the weak one that refuses."""
     ftrace_direct: bool
@@ -172,6 +175,7 @@ def features_of(marks: Marks) -> Features:
     """Tell what a kernel can do from what is in it."""
     return Features(
         kprobe_multi="BPF_TRACE_KPROBE_MULTI" in marks.attach_types,
+        fprobe=marks.binds.get("register_fprobe_ips") == "STB_GLOBAL",
         trampoline=marks.binds.get("arch_prepare_bpf_trampoline") == "STB_GLOBAL",
         ftrace_direct="register_ftrace_direct" in marks.binds,
         unique_kprobes="number_of_same_symbols" in marks.binds,
@@ -240,11 +244,13 @@ def attach_tracepoint(facts: TracepointFacts) -> dict[Mechanism, Verdict]:
 
 
 def attach_hook(facts: HookFacts, features: Features) -> Verdict:
-    """Judge ``lsm`` on a hook (kernel/bpf/bpf_lsm.c, ``bpf_lsm_verify_prog``, when it is loaded)."""
-    return _at_load(_hook(facts, features))
+    """Judge ``lsm`` on a hook: a trampoline of the hook's function calls the program, as for ``fexit``."""
+    verdict = _at_load(_hook(facts, features))
+    return verdict if not verdict.attachable else _no_trampoline(features) or verdict
 
 
 def _hook(facts: HookFacts, features: Features) -> Verdict:
+    # kernel/bpf/bpf_lsm.c, bpf_lsm_verify_prog, when it is loaded.
     if not features.bpf_lsm:
         return _no(Refusal.NO_BPF_LSM, "the kernel has no BPF LSM (no function bpf_lsm_*)")
     if facts.disabled:
@@ -296,11 +302,16 @@ def _kprobe(facts: CodeFacts, features: Features) -> Verdict:
 
 
 def _kprobe_multi(facts: CodeFacts, features: Features) -> Verdict:
-    # kernel/trace/bpf_trace.c, bpf_kprobe_multi_link_attach: fprobe on top of ftrace.
+    # kernel/trace/bpf_trace.c, bpf_kprobe_multi_link_attach: fprobe on top of ftrace; -EOPNOTSUPP without it.
     if not features.kprobe_multi:
         return _no(
             Refusal.NO_KPROBE_MULTI,
             "the kernel has no kprobe.multi (BPF_TRACE_KPROBE_MULTI is not in enum bpf_attach_type)",
+        )
+    if not features.fprobe:
+        return _no(
+            Refusal.NO_FPROBE,
+            "the kernel has no fprobe (no register_fprobe_ips), on which kprobe.multi stands",
         )
     if (refusal := _no_ftrace(facts)) is not None:
         return refusal
@@ -336,14 +347,7 @@ def _trampoline(facts: CodeFacts, features: Features) -> Verdict:
     # if that, or ftrace's direct calls, cannot do it, -EBUSY of bpf_arch_text_poke if ftrace has no place.
     if not features.btf:
         return _no(Refusal.NO_BTF, "the kernel ships no BTF")
-    if not features.trampoline:
-        return _no(
-            Refusal.NO_TRAMPOLINE,
-            "the architecture has no BPF trampoline (arch_prepare_bpf_trampoline is weak)",
-        )
-    if not features.ftrace_direct:
-        return _no(Refusal.NO_TRAMPOLINE, "ftrace has no direct calls here (no register_ftrace_direct)")
-    if (refusal := _no_ftrace(facts)) is not None:
+    if (refusal := _no_trampoline(features) or _no_ftrace(facts)) is not None:
         return refusal
     if not facts.btf_functions:
         return _no(Refusal.NOT_IN_BTF, "no FUNC of this name in the image's BTF")
@@ -363,6 +367,17 @@ def _trampoline(facts: CodeFacts, features: Features) -> Verdict:
     if facts.denied:
         return _no(Refusal.TRAMPOLINE_DENIED, "trampolines must leave it alone (set btf_id_deny)")
     return _YES
+
+
+def _no_trampoline(features: Features) -> Verdict | None:
+    if not features.trampoline:
+        return _no(
+            Refusal.NO_TRAMPOLINE,
+            "the architecture has no BPF trampoline (arch_prepare_bpf_trampoline is weak)",
+        )
+    if not features.ftrace_direct:
+        return _no(Refusal.NO_TRAMPOLINE, "ftrace has no direct calls here (no register_ftrace_direct)")
+    return None
 
 
 def _fexit(facts: CodeFacts, features: Features) -> Verdict:

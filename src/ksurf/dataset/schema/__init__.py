@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "POOLED", "TABLES", "Column", "Table", "arrow_schema"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version of the files on disk. A reader refuses a kernel whose manifest says another one."""
 
 POOLED = ("definitions", "members")
