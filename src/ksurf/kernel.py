@@ -14,6 +14,8 @@ __all__ = [
     "Kernel",
     "ParsedRelease",
     "arch_name",
+    "extends",
+    "file_safe",
     "parse_release",
     "upstream_version",
     "version_key",
@@ -222,19 +224,19 @@ class Kernel:
     def id(self) -> str:
         """A unique name, safe as a file name: distro, release, version (if any) and arch, joined by ``_``."""
         parts = (self.distro, self.release, self.version, self.arch)
-        return "_".join(_file_safe(part) for part in parts if part is not None)
+        return "_".join(file_safe(part) for part in parts if part is not None)
 
     @property
     def upstream(self) -> str:
         """The kernel's full version, ``6.12.117``, ``7.3-rc7``, which a package's version tells best."""
         own = upstream_version(self.version or "")
-        if own is None or not _extends(own, self.base_version):
+        if own is None or not extends(own, self.base_version):
             own = upstream_version(self.release)
         return own or self.base_version
 
     def is_version(self, text: str) -> bool:
         """Tell if ``text`` is this kernel's base version, its full version, or a dotted beginning of that."""
-        return text == self.base_version or _extends(self.upstream, text) or _extends(self.release, text)
+        return text == self.base_version or extends(self.upstream, text) or extends(self.release, text)
 
     def __lt__(self, other: object) -> bool:
         """Order by base version, then by full version as Debian compares them; the rest only breaks ties."""
@@ -249,10 +251,12 @@ class Kernel:
         return self.id
 
 
-def _extends(version: str, prefix: str) -> bool:
+def extends(version: str, prefix: str) -> bool:
+    """Tell if ``prefix`` is the version, or a dotted beginning of it."""
     return version.startswith(prefix) and not re.match(r"[0-9A-Za-z]", version[len(prefix) :])
 
 
-def _file_safe(part: str) -> str:
+def file_safe(part: str) -> str:
+    """Return any text as a part of a file's name, without ``_``."""
     # A leading dot would make a hidden file, or climb out of a directory.
     return re.sub(r"[^A-Za-z0-9.+~-]|^\.", lambda c: "".join(f"%{byte:02x}" for byte in c[0].encode()), part)

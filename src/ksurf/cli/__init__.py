@@ -4,17 +4,17 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
+from ksurf.cli.lazy import LazyGroup
 from ksurf.errors import KsurfError, is_full
 
 __all__ = ["main", "print_error", "run"]
 
 COMMANDS = (
     *("kernels", "pull", "add", "ls", "rm", "search", "show", "diff", "history", "sql"),
-    *("check", "deps", "summary"),
+    *("check", "deps", "summary", "source"),
 )
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
@@ -35,19 +35,6 @@ class _State:
     debug = False
 
 
-class _Commands(click.Group):
-    """Commands by module name, loaded alone: the start of the process is part of every query's time."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"ksurf.cli.{cmd_name}").command
-        return command
-
-
 def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         import ksurf
@@ -56,7 +43,13 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
         ctx.exit()
 
 
-@click.group(cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    package="ksurf.cli",
+    modules=COMMANDS,
+    epilog=_EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--debug", is_flag=True, help="Show where in ksurf an error came from.")
 @click.option(
     "--version",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ksurf.cli.columns import print_columns
 from ksurf.cli.options import dataset_option, format_option
 
 if TYPE_CHECKING:
@@ -124,15 +125,8 @@ def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]], dataset
         return
     heads = [column.replace("_", " ").upper() for column in columns]
     cells = [[_cell(column, row[column]) for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     numeric = [isinstance(rows[0][column], int) for column in columns]
-    for number, line in enumerate([heads, *cells]):
-        padded = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        text = "  ".join(padded).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+    print_columns(heads, cells, numeric)
 
 
 def _cell(column: str, value: Any) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ksurf.cli.options import dataset_option
+from ksurf.errors import InputError
 
-__all__ = ["command"]
+__all__ = ["command", "confirm_removal"]
 
 
 @click.command(epilog="\b\nExamples:\n  ksurf rm 5.10-cloud-amd64\n  ksurf rm debian:6.1 --yes")
@@ -24,7 +26,6 @@ def command(selectors: tuple[str, ...], yes: bool, dataset: Path) -> None:
     """
     from ksurf.cli.choose import manifests
     from ksurf.dataset.store import Store
-    from ksurf.errors import InputError
 
     store = Store(dataset)
     # What this version cannot read has no identity to select by; it goes by its id.
@@ -34,10 +35,15 @@ def command(selectors: tuple[str, ...], yes: bool, dataset: Path) -> None:
     if wanted:
         chosen += [m.kernel.id for m in manifests(store, wanted)]
     if not yes:
-        if not sys.stdin.isatty():
-            raise InputError(f"this would remove {len(chosen)} kernels", "--yes says that it shall")
-        click.echo("\n".join(chosen))
-        click.confirm(f"Remove {'these' if len(chosen) > 1 else 'this'} from {dataset}?", abort=True)
+        confirm_removal(chosen, "kernels", dataset)
     for kernel_id in chosen:
         store.remove(kernel_id)
         click.echo(f"removed {kernel_id}")
+
+
+def confirm_removal(chosen: Sequence[str], what: str, dataset: Path) -> None:
+    """Ask a person before something is removed; where nobody can be asked it is an error."""
+    if not sys.stdin.isatty():
+        raise InputError(f"this would remove {len(chosen)} {what}", "--yes says that it shall")
+    click.echo("\n".join(chosen))
+    click.confirm(f"Remove {'these' if len(chosen) > 1 else 'this'} from {dataset}?", abort=True)

@@ -11,8 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +25,8 @@ from ksurf.dataset.manifest import ImageCounts, Manifest, Segment, TableSize, Un
 from ksurf.dataset.marks import marks_of
 from ksurf.dataset.pool import SEGMENTS, look_up, needed_segments, write_segment
 from ksurf.dataset.schema import FORMAT_VERSION, POOLED, TABLES
-from ksurf.errors import DatasetError, DiskFullError, is_full
+from ksurf.dataset.workspace import cannot_write, sync, workspace
+from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
 __all__ = ["MANIFEST", "RefusedKernel", "Store"]
@@ -72,7 +71,7 @@ class Store:
         try:
             lock.acquire(on_wait=on_wait)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         with lock:
             yield
 
@@ -111,10 +110,10 @@ class Store:
 
         try:
             data = read_streams(tables)
-            with self._workspace(kernel.id) as workspace:
-                sizes = _write_tables(data, workspace)
-                for file in workspace.iterdir():
-                    _sync(file)
+            with workspace(self.path, kernel.id) as folder:
+                sizes = _write_tables(data, folder)
+                for file in folder.iterdir():
+                    sync(file)
                 with self._pool_locked(), self._pooled(kernel.id, data) as segments:
                     manifest = Manifest(
                         kernel=kernel,
@@ -130,13 +129,13 @@ class Store:
                         tool_version=ksurf.__version__,
                         format_version=FORMAT_VERSION,
                     )
-                    (workspace / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-                    _sync(workspace / MANIFEST)
-                    _sync(workspace)
+                    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+                    sync(folder / MANIFEST)
+                    sync(folder)
                     self._set_aside_outdated(kernel.id)
-                    self._publish(workspace, self.directory(kernel.id))
+                    self._publish(folder, self.directory(kernel.id))
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         return manifest
 
     def remove(self, kernel_id: str) -> None:
@@ -148,13 +147,13 @@ class Store:
         if not directory.is_dir():
             raise DatasetError(f"{self.path}: there is no kernel {kernel_id}")
         try:
-            with self.locked(kernel_id), self._workspace(kernel_id) as workspace:
+            with self.locked(kernel_id), workspace(self.path, kernel_id) as folder:
                 # Renamed first: a half-removed kernel must not be seen.
-                directory.rename(workspace / "removed")
-                _sync(directory.parent)
+                directory.rename(folder / "removed")
+                sync(directory.parent)
             self._drop_segments()
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     @contextmanager
     def _pooled(self, kernel_id: str, data: Mapping[str, Any]) -> Iterator[tuple[Segment, ...]]:
@@ -165,23 +164,23 @@ class Store:
         if not len(known.new):
             yield tuple(segments)
             return
-        with self._workspace(f"{kernel_id}.{SEGMENTS}") as workspace:
-            size = write_segment(data["definitions"], data["members"], known.new, workspace)
-            for file in workspace.iterdir():
-                _sync(file)
-            _sync(workspace)
+        with workspace(self.path, f"{kernel_id}.{SEGMENTS}") as folder:
+            size = write_segment(data["definitions"], data["members"], known.new, folder)
+            for file in folder.iterdir():
+                sync(file)
+            sync(folder)
             place = next(path for path in _places(pool / kernel_id) if not path.exists())
-            self._publish(workspace, place)
+            self._publish(folder, place)
             try:
                 yield (*segments, Segment(place.name, size, own=True))
             except BaseException:
-                place.rename(workspace)
+                place.rename(folder)
                 raise
 
     def _drop_segments(self) -> None:
         """Remove the segments that no kernel needs, unless a kernel is there of which that cannot be told."""
         pool = self.path / SEGMENTS
-        with self._pool_locked(), self._workspace(SEGMENTS) as workspace:
+        with self._pool_locked(), workspace(self.path, SEGMENTS) as folder:
             needed = set()
             for directory in self._directories():
                 try:
@@ -193,8 +192,8 @@ class Store:
                     return
             for segment in sorted(pool.iterdir()) if pool.is_dir() else ():
                 if segment.name not in needed:
-                    segment.rename(workspace / segment.name)
-                    _sync(pool)
+                    segment.rename(folder / segment.name)
+                    sync(pool)
 
     @contextmanager
     def _pool_locked(self) -> Iterator[None]:
@@ -234,36 +233,13 @@ class Store:
             return RefusedKernel(kernel_id, directory, f"{MANIFEST} is damaged: {error}")
         return manifest
 
-    @contextmanager
-    def _workspace(self, name: str) -> Iterator[Path]:
-        """A directory of this process's own, gone afterwards; those of dead processes go first."""
-        tmp = self.path / "tmp"
-        tmp.mkdir(parents=True, exist_ok=True)
-        self._sweep(tmp)
-        workspace = tmp / f"{name}.{secrets.token_hex(4)}"
-        # The lock comes before the directory: a directory without a lock has no owner.
-        with FileLock(_lock_of(workspace)):
-            workspace.mkdir()
-            try:
-                yield workspace
-            finally:
-                shutil.rmtree(workspace, ignore_errors=True)
-
-    def _sweep(self, tmp: Path) -> None:
-        for path in tmp.iterdir():
-            workspace = path.with_name(path.name.removesuffix(".lock"))
-            lock = FileLock(_lock_of(workspace))
-            if lock.acquire(wait=False):
-                with lock:
-                    shutil.rmtree(workspace, ignore_errors=True)
-
     def _set_aside_outdated(self, kernel_id: str) -> None:
         """Make room for a kernel that an older version of ksurf made, and that none can read any more."""
         directory = self.directory(kernel_id)
         found = self._load(directory) if directory.exists() else None
         if isinstance(found, RefusedKernel) and found.outdated:
-            with self._workspace(kernel_id) as workspace:
-                directory.rename(workspace / "outdated")
+            with workspace(self.path, kernel_id) as folder:
+                directory.rename(folder / "outdated")
 
     def _publish(self, workspace: Path, directory: Path) -> None:
         directory.parent.mkdir(exist_ok=True)
@@ -275,7 +251,7 @@ class Store:
                 hint = f"ksurf rm {kernel_id} removes it"
                 raise DatasetError(f"{kernel_id} is in the dataset {self.path} already", hint) from error
             raise
-        _sync(directory.parent)
+        sync(directory.parent)
 
 
 def _places(path: Path) -> Iterator[Path]:
@@ -301,10 +277,6 @@ def _counted_once(manifests: list[Manifest]) -> list[Manifest]:
             manifest = replace(manifest, segments=segments)
         result.append(manifest)
     return result
-
-
-def _lock_of(workspace: Path) -> Path:
-    return workspace.with_name(f"{workspace.name}.lock")
 
 
 def _write_tables(data: Mapping[str, Any], directory: Path) -> dict[str, TableSize]:
@@ -337,18 +309,3 @@ def _count_images(data: Mapping[str, Any]) -> tuple[ImageCounts, ...]:
             *(images[column].to_pylist() for column in ("id", "name", "evidence")), strict=True
         )
     )
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _cannot_write(path: Path, error: OSError) -> DatasetError | DiskFullError:
-    if is_full(error):
-        hint = "make room, or name another dataset with --dataset; the dataset is as it was"
-        return DiskFullError(f"{path}: no room for the kernel ({error.strerror})", hint)
-    return DatasetError(f"{error.filename or path}: {error.strerror or error}")
