@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from ksurf.errors import InputError
 from ksurf.kernel import Kernel
@@ -56,9 +57,11 @@ class SpanKind(StrEnum):
     """The name of an included file, with its quotes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A piece of a line that is more than plain text. Spans of a line do not overlap, and are in order."""
+class Span(NamedTuple):
+    """A piece of a line that is more than plain text. Spans of a line do not overlap, and are in order.
+
+    There are thousands on a page, and tuples are made in a fifth of the time of dataclasses.
+    """
 
     start: int
     end: int
@@ -69,16 +72,14 @@ class Span:
     """Of a name: its index in :attr:`Page.symbols`; ``None`` in the names layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """The name of the parameter for which the argument at ``start`` is passed."""
 
     start: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of the file, without its end. Bytes that are no UTF-8 are U+FFFD."""
 
     number: int

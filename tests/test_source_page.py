@@ -1,0 +1,172 @@
+"""Pages of source: lines, what stands in them, and what a file defines."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ksurf.errors import InputError
+from ksurf.source.compose import NamedPlace, names_page, split_lines
+from ksurf.source.highlight import highlight
+from ksurf.source.page import Hint, Layer, Line, Page, PageLayer, Span, SpanKind
+from ksurf.source.semantic.model import Role, SymbolKind
+from made_page import SOURCE, page
+
+TEXT_ONLY = PageLayer(Layer.TEXT, reason="its names are not indexed")
+
+
+def text_page(content: bytes, file: str = "a.c", *places: NamedPlace) -> Page:
+    return names_page(content, file, places, TEXT_ONLY, tree="demo", kernel=None)
+
+
+def kinds(text: str) -> list[tuple[str, str]]:
+    lines = text.split("\n")
+    return [
+        (lines[row][span.start : span.end], span.kind.value)
+        for row, spans in enumerate(highlight(lines))
+        for span in spans
+    ]
+
+
+def test_what_shows_without_names() -> None:
+    assert kinds('#  include_next <a/b.h> // "c"') == [
+        ("#  include_next", "directive"),
+        ("<a/b.h>", "include"),
+        ('// "c"', "comment"),
+    ]
+    assert kinds('if (x1 == 0x1fUL && ifs) return \'a\' < "\\"//";') == [
+        ("if", "keyword"),
+        ("0x1fUL", "number"),
+        ("return", "keyword"),
+        ("'a'", "string"),
+        ('"\\"//"', "string"),
+    ]
+    assert kinds("#define A <b>\nx # y") == [("#define", "directive")]
+
+
+def test_a_comment_is_a_span_of_each_of_its_lines() -> None:
+    assert kinds("a /* b\n\n c */ int // d \\\n e\nf") == [
+        ("/* b", "comment"),
+        (" c */", "comment"),
+        ("int", "keyword"),
+        ("// d \\", "comment"),
+        (" e", "comment"),
+    ]
+
+
+def test_what_has_no_end_ends_with_its_line_or_the_file() -> None:
+    assert kinds('"a\nb \'c\n/* d\ne "') == [
+        ('"a', "string"),
+        ("'c", "string"),
+        ("/* d", "comment"),
+        ('e "', "comment"),
+    ]
+    assert kinds('"a \\') == [('"a \\', "string")]
+    assert kinds("// a \\") == [("// a \\", "comment")]
+
+
+@given(st.text(alphabet="ab1 \"'/*\\\n#<>\té", max_size=60))
+def test_spans_are_in_order_and_inside_their_lines(text: str) -> None:
+    lines = text.split("\n")
+    for line, spans in zip(lines, highlight(lines), strict=True):
+        ends = [0, *(end for span in spans for end in (span.start, span.end)), len(line)]
+        assert ends == sorted(ends)
+        assert all(span.start < span.end for span in spans)
+
+
+def test_lines_end_as_compilers_count_them() -> None:
+    assert split_lines(b"a\r\nb\rc\n\n") == [b"a", b"b\rc", b""]
+    assert split_lines(b"a") == [b"a"]
+    assert split_lines(b"") == []
+
+
+def test_names_hints_and_what_is_left_out_stand_in_their_lines() -> None:
+    found = page()
+    call = found.lines[7]
+    assert call.text == '\treturn demo_call(demo, flags, FLAGS | 0x1f, "a /* b */");'
+    assert call.hints == (Hint(18, "object"), Hint(31, "how"), Hint(45, "text"))
+    assert [(call.text[s.start : s.end], s.kind, s.role, s.symbol) for s in call.spans] == [
+        ("return", SpanKind.KEYWORD, None, None),
+        ("demo_call", SymbolKind.FUNCTION, Role.REFERENCE, 2),
+        ("flags", SymbolKind.PARAMETER, Role.REFERENCE, 3),
+        ("FLAGS", SymbolKind.MACRO, Role.REFERENCE, 0),
+        ("0x1f", SpanKind.NUMBER, None, None),
+        ('"a /* b */"', SpanKind.STRING, None, None),
+    ]
+    assert [line.number for line in found.lines if line.is_inactive] == [11]
+    assert found.lines[3].text == "/* Wakes éveryone; at line 5"
+    assert found.layer.layer is Layer.SEMANTIC
+    assert found.layer.problems == ("drivers/demo/demo.c:8: unknown builtin",)
+
+
+def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
+    assert [(d.name, d.kind.value, d.line, d.last_line, d.signature) for d in page().definitions] == [
+        ("FLAGS", "macro", 2, 2, "#define FLAGS"),
+        ("demo_wake", "function", 6, 9, "static int demo_wake(struct demo *demo, unsigned long flags)"),
+        ("demo_table", "variable", 13, 13, "int demo_table[]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "kind", "signature"),
+    [
+        (b"#define A(x, \\\n y...) do { x; } while (0)", "A", SymbolKind.MACRO, "#define A(x, y...)"),
+        (b"struct a /* why */ {\n int b;\n};", "a", SymbolKind.STRUCT, "struct a"),
+        (b"typedef struct { int b; } a;", "a", SymbolKind.TYPEDEF, "typedef struct {…} a"),
+        (b"typedef int (*a)(int);", "a", SymbolKind.TYPEDEF, "typedef int (*a)(int)"),
+        (
+            b'static const char a[sizeof("/*")] = "b";',
+            "a",
+            SymbolKind.VARIABLE,
+            'static const char a[sizeof("/*")]',
+        ),
+    ],
+)
+def test_signatures(source: bytes, name: str, kind: SymbolKind, signature: str) -> None:
+    (found,) = text_page(source, "a.c", NamedPlace(name, kind, 1, 1, 1, 3)).definitions
+    assert found.signature == signature
+
+
+def test_columns_are_bytes_and_spans_are_characters() -> None:
+    content = "\t/* é€ */ int ünter, b;\n".encode()
+    column = content.index(b"b;") + 1
+    found = text_page(content, "a.c", NamedPlace("b", SymbolKind.VARIABLE, 1, column, 1, 1))
+    line = found.lines[0]
+    (name,) = [span for span in line.spans if span.role is Role.DEFINITION]
+    assert line.text[name.start : name.end] == "b"
+
+
+def test_what_a_stale_index_says_of_lines_that_are_gone_is_left_out() -> None:
+    places = [
+        NamedPlace("far", SymbolKind.FUNCTION, 9, 1, 9, 9),
+        NamedPlace("right", SymbolKind.FUNCTION, 1, 900, 1, 1),
+    ]
+    assert text_page(b"int a;\n", "a.c", *places).lines == (
+        Line(1, "int a;", (Span(0, 3, SpanKind.KEYWORD),)),
+    )
+
+
+def test_a_file_that_is_no_c_is_plain() -> None:
+    assert text_page(b"if return\n", "Kconfig").lines == (Line(1, "if return"),)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["a.c", "a.rst"]))
+def test_any_bytes_make_a_page_with_all_their_lines(content: bytes, file: str) -> None:
+    found = text_page(content, file)
+    assert [line.text for line in found.lines] == [
+        line.decode("utf-8", "replace") for line in split_lines(content)
+    ]
+    assert found.line_count == len(found.lines)
+
+
+def test_some_lines_of_a_page() -> None:
+    part = page().between(7, 9)
+    assert [line.number for line in part.lines] == [7, 8, 9]
+    assert [found.name for found in part.definitions] == ["demo_wake"]
+    assert part.line_count == SOURCE.count(b"\n")
+    assert [line.number for line in page().between(12, None).lines] == [12, 13]
+    assert [line.number for line in page().between(13, 99).lines] == [13]
+    for first, last in ((0, 3), (5, 4), (14, 20)):
+        with pytest.raises(InputError):
+            page().between(first, last)
