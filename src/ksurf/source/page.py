@@ -128,6 +128,11 @@ class Page:
     facts: PageFacts = field(default_factory=PageFacts)
     """What kernels made of it."""
 
+    @property
+    def is_semantic(self) -> bool:
+        """The page shows the semantic layer."""
+        return self.layer.layer is Layer.SEMANTIC
+
     def between(self, first: int, last: int | None) -> Page:
         """Return the page of some of the lines, both included, and what is defined in them.
 
