@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ksurf.surface.rename import THRESHOLD, Candidate, Whole, name_similarity, propose, propose_wholes
+from ksurf.surface.type_change import type_whole
+from made_types import enum
 
 
 def candidates(*texts: str) -> list[Candidate]:
@@ -115,3 +117,11 @@ def test_a_common_word_is_no_rename() -> None:
     old = whole("ext4_init", "fs/ext4/super.c", "int")
     new = whole("xfs_init", "fs/xfs/xfs_super.c", "int")
     assert propose_wholes([old], [new]) == []
+
+
+def test_enums_are_recognized_by_names_not_by_values() -> None:
+    old = [type_whole(enum("reg_arg_type", SRC_OP=0, DST_OP=1))]
+    same = [type_whole(enum("bpf_reg_arg_type", SRC_OP=0, DST_OP=1))]
+    other = [type_whole(enum("other_arg_type", FAST=0, SLOW=1))]
+    assert [(one.old, one.new) for one in propose_wholes(old, same)] == [("reg_arg_type", "bpf_reg_arg_type")]
+    assert propose_wholes(old, other) == []

@@ -18,7 +18,7 @@ from ksurf.surface.kfunc import is_kfunc
 from ksurf.surface.lsm import HOOKS_UNION, Hook, hook_callers, hooks
 from ksurf.surface.rename import NAME_LIMIT, Whole, name_similarity, propose_wholes
 from ksurf.surface.type_change import type_whole
-from ksurf.surface.types import enumerators, prototype_text
+from ksurf.surface.types import prototype_text
 
 __all__ = ["Successors"]
 
@@ -234,15 +234,12 @@ def _kfuncs(place: Place) -> set[str]:
 
 
 def _types(kind: Kind, names: Collection[str], old: Place, new: Place) -> list[RenameProposed]:
-    """Types of a kind by their parts; an enum goes only to one that has some of its enumerators."""
+    """Types of a kind by their parts."""
     before, after = (set(lookup.type_names([place], kinds=(kind.value,)).to_pylist()) for place in (old, new))
     went, came = (
         _definitions(kind, [one for one in own if _is_near(one, names)], place)
         for own, place in ((before - after, old), (after - before, new))
     )
-    if kind is Kind.ENUM:
-        known = {one for name in names if name in went for one in enumerators(went[name])}
-        came = {name: one for name, one in came.items() if not known.isdisjoint(enumerators(one))}
     sides = [{name: type_whole(one) for name, one in own.items()} for own in (went, came)]
     return [
         rename

@@ -268,11 +268,12 @@ def _compare_enumerators(old: Mapping[str, int], new: Mapping[str, int]) -> list
 
 
 def type_whole(definition: Definition) -> Whole:
-    """What a type is recognized by under another name: its fields, its enumerators' values, what it stands
-    for.
+    """What a type is recognized by under another name: its fields, its enumerators, what it stands for.
+
+    Of enumerators the names: the values of nearly all enums are 0, 1, 2.
     """
     shape = [field.text for field in fields(definition).values()]
-    shape += [str(value) for value in enumerators(definition).values()]
+    shape += enumerators(definition)
     if definition.type is not None:
         shape.append(definition.type)
     return Whole(definition.name, definition.name, shape=frozenset(shape))
