@@ -13,9 +13,11 @@ __all__ = [
     "AttachRows",
     "BtfId",
     "CallSite",
+    "Caller",
     "ConfigOption",
     "Definition",
     "Export",
+    "FileRows",
     "Frame",
     "Function",
     "FunctionRows",
@@ -29,6 +31,7 @@ __all__ = [
     "TypeRow",
     "TypeRows",
     "TypeUse",
+    "WrittenCall",
 ]
 
 
@@ -123,6 +126,58 @@ class FunctionRows:
     instances: tuple[Instance, ...] = ()
     call_sites: tuple[CallSite, ...] = ()
     symbols: tuple[Symbol, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """A call that stands in a function's text, and how many of its copies became this."""
+
+    function: int
+    """The function whose text it is."""
+    callee: str
+    callee_file: str | None
+    """The file that declares the callee."""
+    callee_line: int | None
+    inline: bool
+    file: str | None
+    """Where it is written; ``None``: in the file that declares the function."""
+    line: int | None
+    chain: tuple[str, ...]
+    """Functions that are inlined between the function's text and this call, outermost first; empty where the
+    text itself makes the call."""
+    copies: int
+    """Places in the code that came of it."""
+    holders: tuple[str, ...]
+    """Functions whose code holds these; the first of many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A function whose code calls another, or holds copies of it."""
+
+    callee: int
+    """The function that is called."""
+    name: str
+    image: str
+    unit: str | None
+    inline: bool
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRows:
+    """What one kernel's tables say about the functions of a source file."""
+
+    kernel: Kernel
+    file: str | None
+    """``None`` if functions were asked for by name."""
+    units: int
+    """Units that are compiled from the file; a header is in others'."""
+    functions: tuple[Function, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
+    callers: tuple[Caller, ...] = ()
+    calls: tuple[WrittenCall, ...] = ()
 
 
 class Member(NamedTuple):

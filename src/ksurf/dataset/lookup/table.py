@@ -39,6 +39,7 @@ _KEPT = {"definitions", "functions", "images", "members", "tracepoints", "types"
 _LONG = {"prototype", "print_format"}
 """Their columns that are not: texts that take more room than all the rest, and are asked for once."""
 _CODED = {
+    "call_sites": ["file"],
     "definitions": ["kind", "tags"],
     "functions": ["decl_file"],
     "members": ["tags"],
