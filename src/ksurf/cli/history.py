@@ -40,24 +40,25 @@ def command(kind: str, names: tuple[str, ...], form: str, selectors: tuple[str, 
     from ksurf.cli.suggest import suggest
     from ksurf.dataset.store import Store
     from ksurf.report.find import statuses_of
-    from ksurf.report.history import histories, history_json, history_text
+    from ksurf.report.history import history_json, history_text
     from ksurf.report.kinds import KINDS, comparison
     from ksurf.report.verdicts import with_verdicts
+    from ksurf.surface.history import histories
 
     store = Store(dataset)
     places = [(m.kernel, store.directory(m.kernel.id)) for m in manifests(store, selectors)]
     names = tuple(dict.fromkeys(names))
     if kind == "function":
         from ksurf.dataset.lookup import attach_rows, functions_named
-        from ksurf.report.function import compare
         from ksurf.surface.function import judge
+        from ksurf.surface.function_change import compare_functions
 
         rows, about = functions_named(names, places), attach_rows(names, places)
         judged = {
             name: {own.kernel: judge(own, also) for own, also in zip(rows[name], about[name], strict=True)}
             for name in names
         }
-        found = {name: histories(name, judged[name], compare) for name in names}
+        found = {name: histories(name, judged[name], compare_functions) for name in names}
     else:
         statuses = with_verdicts(kind, statuses_of(kind, names, places), places)
         found = {

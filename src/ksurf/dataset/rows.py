@@ -171,8 +171,9 @@ class FileRows:
     kernel: Kernel
     file: str | None
     """``None`` if functions were asked for by name."""
-    units: int
-    """Units that are compiled from the file; a header is in others'."""
+    units: int | None
+    """Units that are compiled from the file, of which a header has none; ``None`` where no image tells of
+    units."""
     functions: tuple[Function, ...] = ()
     instances: tuple[Instance, ...] = ()
     symbols: tuple[Symbol, ...] = ()

@@ -8,12 +8,10 @@ from typing import TypeAlias
 from ksurf.kernel import Kernel
 from ksurf.report.layout import Delta, Group, Report, lay_out
 from ksurf.series import Groups
-from ksurf.surface.attach import Mechanism, Verdict
-from ksurf.surface.attach_change import by_name, compare_attachability
 from ksurf.surface.function import FunctionStatus
-from ksurf.surface.prototype import compare_definitions
+from ksurf.surface.function_change import compare_functions
 
-__all__ = ["Delta", "FunctionReport", "Group", "compare", "report"]
+__all__ = ["Delta", "FunctionReport", "Group", "report"]
 
 FunctionReport: TypeAlias = Report[FunctionStatus]
 """One function over the chosen kernels."""
@@ -21,22 +19,4 @@ FunctionReport: TypeAlias = Report[FunctionStatus]
 
 def report(name: str, groups: Groups, statuses: Mapping[Kernel, FunctionStatus]) -> FunctionReport:
     """Lay out the statuses of one function as the groups say."""
-    return lay_out(name, groups, statuses, compare)
-
-
-def compare(old: FunctionStatus, new: FunctionStatus) -> Delta.Outcome:
-    """What two statuses have that can be compared, and the changes."""
-    # What is inlined away has no declaration that anything outside could lean on.
-    present = (old.has_code, new.has_code)
-    if not all(present):
-        return present, None
-    changes = list(compare_definitions(old.definitions, new.definitions))
-    if old.attach is not None and new.attach is not None:
-        changes += compare_attachability(_plain(old), _plain(new))
-    return present, tuple(changes)
-
-
-def _plain(status: FunctionStatus) -> dict[Mechanism, Verdict]:
-    """What can be attached by the function's own name."""
-    pairs = zip(status.symbols, status.attach or (), strict=False)
-    return by_name([verdicts for symbol, verdicts in pairs if symbol.name == status.name])
+    return lay_out(name, groups, statuses, compare_functions)

@@ -1,94 +1,18 @@
-"""A symbol along its series: one line per change, from the oldest kernel to the newest."""
+"""A symbol along its series, written: one line per change, from the oldest kernel to the newest."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
-from ksurf.kernel import Kernel
 from ksurf.report.condense import condensed
 from ksurf.report.json import SCHEMA_VERSION, change_document, kernel_document
-from ksurf.report.layout import Delta, ReportStatus
 from ksurf.report.terminal import change_line
-from ksurf.series import Member, group
-from ksurf.surface.change import Added, Change, Removed
+from ksurf.surface.history import SeriesHistory
 
-__all__ = ["SeriesHistory", "StatusChanged", "Step", "histories", "history_json", "history_text"]
-
-
-S = TypeVar("S", bound=ReportStatus)
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChanged(Change):
-    """There is something else to be said of the symbol: it is inlined now, or shares its name."""
-
-    label = "Status changed"
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Two kernels of a series that follow each other, and what changed between them."""
-
-    old: Member
-    new: Member
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesHistory:
-    """One symbol along one series: the versions of a distribution's flavor on an architecture."""
-
-    distro: str
-    arch: str
-    flavor: str
-    first: tuple[Member, bool]
-    """The oldest kernel, and whether it has the symbol."""
-    steps: tuple[Step, ...]
-    present: bool
-    """Whether any kernel of the series has the symbol."""
-
-
-def histories(
-    name: str, statuses: Mapping[Kernel, S], compare: Callable[[S, S], Delta.Outcome]
-) -> list[SeriesHistory]:
-    """The histories of one name along all series, those with the most kernels first."""
-    series: dict[tuple[str, str, str], list[Kernel]] = {}
-    for kernel in statuses:
-        series.setdefault((kernel.distro, kernel.arch, kernel.flavor), []).append(kernel)
-    result = []
-    for (distro, arch, flavor), kernels in sorted(series.items(), key=lambda s: (-len(s[1]), s[0])):
-        members = group(kernels, kernels[0]).regular
-        steps = tuple(
-            Step(old, new, _changes(name, statuses[old.kernel], statuses[new.kernel], compare))
-            for old, new in pairwise(members)
-        )
-        present = any(statuses[kernel].is_present for kernel in kernels)
-        first = (members[0], statuses[members[0].kernel].is_present)
-        result.append(SeriesHistory(distro, arch, flavor, first, steps, present))
-    return result
-
-
-def _changes(name: str, old: S, new: S, compare: Callable[[S, S], Delta.Outcome]) -> tuple[Change, ...]:
-    if not old.is_present and not new.is_present:
-        return ()
-    if not old.is_present:
-        return (Added(name),)
-    if not new.is_present:
-        return (Removed(name),)
-    changes: list[Change] = []
-    words = [", ".join(found.value for found in status.statuses) or "OK" for status in (old, new)]
-    if words[0] != words[1]:
-        changes.append(StatusChanged(*words))
-    changes += compare(old, new)[1] or ()
-    return tuple(changes)
+__all__ = ["history_json", "history_text"]
 
 
 def history_text(kind: str, name: str, series: Sequence[SeriesHistory]) -> str:

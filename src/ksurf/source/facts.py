@@ -42,6 +42,12 @@ class CallMark:
     callee: str
     outcome: CallOutcome
     kernels: tuple[Kernel, ...]
+    copies: int = 1
+    """Places in the code of the first of these kernels that the call became: the function that it is written
+    in may itself stand in several."""
+    by_line: bool = True
+    """The kernels were built from this source. Of others only the function and the callee are known to be
+    these."""
 
 
 @dataclass(frozen=True, slots=True)

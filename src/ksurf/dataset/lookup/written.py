@@ -68,8 +68,9 @@ class _Text:
         self._functions = self._tables.table("functions").read(["name", "decl_file", "decl_line"])
 
     def of_file(self, file: str, names: Collection[str]) -> FileRows:
-        ids = self._declared_in(file) | self._named(names)
-        return self._rows(file, ids, nested=False)
+        # Names that are no UTF-8 are in no table; they become one that is in none either.
+        file = file.encode("utf-8", "replace").decode()
+        return self._rows(file, self._declared_in(file) | self._named(names), nested=False)
 
     def of_names(self, names: Collection[str]) -> FileRows:
         return self._rows(None, self._named(names), nested=True)
@@ -94,11 +95,11 @@ class _Text:
 
         if not names:
             return set()
-        wanted = pa.array(sorted(set(names)), pa.string())
+        wanted = pa.array([name.encode("utf-8", "replace").decode() for name in names], pa.string())
         return set(pc.indices_nonzero(pc.is_in(self._functions["name"], value_set=wanted)).to_pylist())
 
     def _rows(self, file: str | None, ids: set[int], *, nested: bool) -> FileRows:
-        units = self._units_of(file) if file is not None else 0
+        units = self._units_of(file)
         if not ids:
             return FileRows(self._kernel, file, units)
         tables = self._tables
@@ -160,11 +161,13 @@ class _Text:
             for name, file, line in [known[number]]
         )
 
-    def _units_of(self, file: str) -> int:
+    def _units_of(self, file: str | None) -> int | None:
         import pyarrow.compute as pc
 
         paths = self._tables.table("units").read(["path"])["path"]
-        return int(pc.sum(pc.equal(paths, file)).as_py() or 0)
+        if not len(paths):
+            return None
+        return int(pc.sum(pc.equal(paths, file or "")).as_py() or 0)
 
     def _paths(self, units: set[int | None]) -> dict[int | None, str | None]:
         numbers = [unit for unit in units if unit is not None]
@@ -184,22 +187,26 @@ class _Text:
         numbers = pc.indices_nonzero(pc.is_in(code["function"], value_set=wanted)).to_pylist()
         rows = _taken(code, ["function", "image", "unit", "inlined", "out_of_line"], numbers)
         paths = self._paths({unit for _, _, unit, _, _ in rows.values()})
-        return tuple(
-            Instance(
-                number,
-                function,
-                *self._tables.images[image],
-                paths[unit],
-                unit,
-                inlined,
-                out_of_line,
-                None,
-                None,
-                None,
-                None,
+        result = []
+        for number, (function, image, unit, inlined, out_of_line) in rows.items():
+            name, evidence = self._tables.images[image]
+            result.append(
+                Instance(
+                    number,
+                    function,
+                    name,
+                    evidence,
+                    paths[unit],
+                    unit,
+                    inlined,
+                    out_of_line,
+                    address=None,
+                    byte_size=None,
+                    section=None,
+                    inline_address=None,
+                )
             )
-            for number, (function, image, unit, inlined, out_of_line) in rows.items()
-        ), code
+        return tuple(result), code
 
 
 def _taken(table: Any, columns: list[str], numbers: Iterable[int]) -> dict[int, tuple[Any, ...]]:
@@ -245,9 +252,9 @@ class _Calls:
             self.callers[row] = self.callers.get(row, 0) + 1
             if row[2]:
                 roots.append((number, row[0]))
+        self._own_code(in_own)
         for number, callee in roots:
             self._below(number, callee)
-        self._own_code(in_own)
 
     def _own_code(self, numbers: Iterable[int]) -> None:
         """Count what is written in the instances' own code: it is at depth 0, or in copies that it holds."""
