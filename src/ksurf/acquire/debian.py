@@ -15,10 +15,10 @@ from ksurf.acquire.index import Entry, dump_entries, load_entries, parse_package
 from ksurf.acquire.release import IndexFile, Release
 from ksurf.acquire.suites import Suites
 from ksurf.errors import KsurfError, MirrorError, NotOnMirrorError, VerificationError
-from ksurf.kernel import Kernel
+from ksurf.kernel import Kernel, version_key
 from ksurf.progress import Reporter
 
-__all__ = ["DebianArchive", "Offer", "PackageOffer"]
+__all__ = ["Catalog", "DebianArchive", "Offer", "PackageOffer", "SourceOffer"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,29 @@ class Offer:
     configs: tuple[PackageOffer, ...] = ()
     """Packages that have its configuration, the one to prefer first."""
 
+    @property
+    def headers(self) -> PackageOffer | None:
+        """The package with what its build made before it compiled anything."""
+        name = f"linux-headers-{self.kernel.release}"
+        return next((package for package in self.configs if package.package == name), None)
+
+
+@dataclass(frozen=True)
+class SourceOffer:
+    """A package in the archive with the source of kernels."""
+
+    base_version: str
+    suites: tuple[str, ...]
+    package: PackageOffer
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What some of an archive's lists offer; both in version order."""
+
+    kernels: list[Offer]
+    sources: list[SourceOffer]
+
 
 class _OutOfStepError(Exception):
     """A list is not on the mirror, or not as the suite's index says."""
@@ -71,7 +94,11 @@ class DebianArchive:
         self._parsing = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def offers(self, *, arches: Collection[str] | None = None, suites: Sequence[str] = ()) -> list[Offer]:
-        """Return what the archive offers, in version order.
+        """Return the kernels that the archive offers, in version order; see :meth:`catalog`."""
+        return self.catalog(arches=arches, suites=suites).kernels
+
+    def catalog(self, *, arches: Collection[str] | None = None, suites: Sequence[str] = ()) -> Catalog:
+        """Return what the archive offers: kernels, and source.
 
         ``arches`` and ``suites`` narrow down what has to be fetched; by default all that there are. A list
         that is not as its suite's index says is left out, with a warning: large mirrors are renewed piece by
@@ -107,7 +134,9 @@ class DebianArchive:
         if failures and len(failures) == len(found):
             raise failures[0].cause
         self._warn_of_left_out(found)
-        return _merged([(release, entries) for (release, _), entries in found if isinstance(entries, list)])
+        lists_read = [(release, entries) for (release, _), entries in found if isinstance(entries, list)]
+        packages = _packages(lists_read)
+        return Catalog(_kernels(lists_read, packages), _sources(lists_read, packages))
 
     def _warn_of_left_out(
         self, found: Sequence[tuple[tuple[Release, str], list[Entry] | _OutOfStepError]]
@@ -171,9 +200,13 @@ class DebianArchive:
         return self._cache / f"{index.sha256}.json"
 
 
-def _merged(found: Sequence[tuple[Release, list[Entry]]]) -> list[Offer]:
-    offers: dict[str, Offer] = {}
-    packages: dict[tuple[str, str, str], PackageOffer] = {}
+_Packages = dict[tuple[str, str, str], PackageOffer]
+"""By name, version and architecture."""
+
+
+def _packages(found: Sequence[tuple[Release, list[Entry]]]) -> _Packages:
+    """The packages of all lists; what has the same content in several is one with several addresses."""
+    packages: _Packages = {}
     for release, entries in found:
         for entry in entries:
             key = (entry.package, entry.version, entry.arch)
@@ -183,6 +216,11 @@ def _merged(found: Sequence[tuple[Release, list[Entry]]]) -> list[Offer]:
                 packages[key] = PackageOffer(*key, entry.byte_size, entry.sha256, (url,))
             elif known.sha256 == entry.sha256:
                 packages[key] = replace(known, urls=(*dict.fromkeys((*known.urls, url)),))
+    return packages
+
+
+def _kernels(found: Sequence[tuple[Release, list[Entry]]], packages: _Packages) -> list[Offer]:
+    offers: dict[str, Offer] = {}
     for release, entries in found:
         for entry in entries:
             kernel = _kernel(entry)
@@ -199,6 +237,20 @@ def _merged(found: Sequence[tuple[Release, list[Entry]]]) -> list[Offer]:
                 tuple(config for config in configs if config is not None),
             )
     return sorted(offers.values(), key=lambda offer: offer.kernel)
+
+
+def _sources(found: Sequence[tuple[Release, list[Entry]]], packages: _Packages) -> list[SourceOffer]:
+    offers: dict[PackageOffer, SourceOffer] = {}
+    for release, entries in found:
+        for entry in entries:
+            package = packages[entry.package, entry.version, entry.arch]
+            if entry.source_of is None or package.sha256 != entry.sha256:
+                continue
+            suites = offers[package].suites if package in offers else ()
+            offers[package] = SourceOffer(
+                entry.source_of, (*dict.fromkeys((*suites, release.name)),), package
+            )
+    return sorted(offers.values(), key=lambda offer: version_key(offer.package.version))
 
 
 def _kernel(entry: Entry) -> Kernel | None:

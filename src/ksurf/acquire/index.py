@@ -1,4 +1,4 @@
-"""Lists of packages: of the many in one, the few with kernels' debug information or configurations.
+"""Lists of packages: of the many in one, the few with kernels' debug information, configurations or source.
 
 Sources: the repository format; deb-control(5). A list is some ten megabytes compressed and holds tens of
 thousands of packages, so that only the paragraphs of kernels are looked at, as the text streams by.
@@ -18,11 +18,12 @@ from ksurf.errors import VerificationError
 
 __all__ = ["Entry", "dump_entries", "load_entries", "parse_packages"]
 
-_FORMAT = 2
+_FORMAT = 3
 _CHUNK = 1 << 22
-_PACKAGE = re.compile(rb"(?m)^Package: linux-(?:image|headers|base|config)-\d[^\n]*$")
+_PACKAGE = re.compile(rb"(?m)^Package: linux-(?:image|headers|base|config|source)-\d[^\n]*$")
 _NAME = re.compile(r"linux-[a-z]+-\d[A-Za-z0-9.+~-]*")
 _DEBUG = re.compile(r"linux-image-(.+)-dbg")
+_SOURCE = re.compile(r"linux-source-(\d+\.\d+)")
 _VERSION = re.compile(r"(?:\d+:)?[A-Za-z0-9.+~-]+")
 
 
@@ -44,9 +45,16 @@ class Entry:
         found = _DEBUG.fullmatch(self.package)
         return found[1] if found else None
 
+    @property
+    def source_of(self) -> str | None:
+        """The base version of the kernels whose source it is, if it is that."""
+        found = _SOURCE.fullmatch(self.package)
+        return found[1] if found else None
+
 
 def parse_packages(compressed: bytes, path: str) -> list[Entry]:
-    """Return the kernels' debug packages of a list, and those of the same build that have configurations.
+    """Return the kernels' debug packages of a list, those of the same build that have configurations, and
+    those with source.
 
     Meta-packages, which only depend on a debug package, are left out. A paragraph that is not as it must be
     raises :class:`~ksurf.errors.VerificationError`, which names it.
@@ -63,7 +71,7 @@ def parse_packages(compressed: bytes, path: str) -> list[Entry]:
         raise VerificationError(f"{path}: the list of packages is damaged: {error}") from error
     entries += _kernels(rest, path)
     builds = {(entry.version, entry.arch) for entry in entries if entry.release}
-    return [entry for entry in entries if (entry.version, entry.arch) in builds]
+    return [entry for entry in entries if entry.source_of or (entry.version, entry.arch) in builds]
 
 
 def _decompressed(data: bytes, path: str) -> Iterator[bytes]:

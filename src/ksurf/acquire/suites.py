@@ -61,6 +61,8 @@ class Suites:
         self._reporter = reporter
         self._keyrings = keyrings
         self._unsigned = unsigned
+        self.verified = not unsigned
+        """Whether the signature of every suite that was used has been checked."""
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
@@ -167,6 +169,7 @@ class Suites:
                 f"{url}: {error.message}", "do not trust this mirror; name another"
             ) from error
         if verdict in {Verdict.NO_TOOL, Verdict.NO_KEYRING}:
+            self.verified = False
             self._warn_once(f"the archive's signatures are not checked: {verdict.value}")
         elif verdict is Verdict.UNKNOWN_KEY:
             self._warn_once(f"the suite {release.name} is left out: {verdict.value} ({hint})")

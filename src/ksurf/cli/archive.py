@@ -21,6 +21,7 @@ class Connection(NamedTuple):
 
     archive: DebianArchive
     http: Http
+    suites: Suites
 
 
 def connect(
@@ -33,4 +34,4 @@ def connect(
     chosen = named_mirrors(mirrors) if mirrors else apt_mirrors(apt.read_sources())
     http, cache = Http(apt.proxy()), cache_dir()
     suites = Suites(chosen, http, cache, reporter, keyrings=keyrings, unsigned=unsigned)
-    return Connection(DebianArchive(suites, http, cache, reporter), http)
+    return Connection(DebianArchive(suites, http, cache, reporter), http, suites)
