@@ -129,7 +129,7 @@ def dwarf_types(path: str) -> Extraction:
 class Archive:
     """The files of a Debian package or of a tar archive (plain, gzip, xz, zstd), as a stream.
 
-    Nothing is unpacked to disk. Links and devices are left out. Source: deb(5), ar(5), tar(5).
+    Nothing is unpacked to disk. Links and devices are no files. Source: deb(5), ar(5), tar(5).
     """
 
     def __new__(cls, path: str) -> Archive:
@@ -139,6 +139,11 @@ class Archive:
 
         The path may be anything. A file of more than ``limit`` bytes has ``None`` instead of them, and is
         only gone past by the next call, however large it claims to be: sum up the sizes before.
+        """
+    def links(self) -> list[tuple[str, str]]:
+        """The links gone past by now: their paths, and what they lead to, counted from the archive's root.
+
+        Those that lead out of the archive are left out.
         """
 
 def core_relocations(data: Buffer) -> ArrowStream:

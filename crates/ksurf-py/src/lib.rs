@@ -224,6 +224,12 @@ impl Archive {
         Ok(Archive { files: Mutex::new(files.map_err(|e| exception(&e))?), path })
     }
 
+    fn links(&self) -> Vec<(String, String)> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        files.links().iter().map(|link| (text(&link.path), text(&link.target))).collect()
+    }
+
     fn next_file(&self, py: Python<'_>, limit: u64) -> PyResult<Option<Member>> {
         let found = py.detach(|| {
             let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

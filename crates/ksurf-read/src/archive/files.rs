@@ -12,8 +12,23 @@ use crate::error::{Error, Result};
 
 const AR_MAGIC: &[u8] = b"!<arch>\n";
 
+/// As much as is kept of links, in bytes of their names: no archive of files has more.
+const LINKS_LIMIT: usize = 16 << 20;
+
 /// An archive at one of its files. Nothing is unpacked to disk, and links are left out.
-pub struct Files(Tar<Box<dyn BufRead + Send>>);
+pub struct Files {
+    tar: Tar<Box<dyn BufRead + Send>>,
+    links: Vec<Link>,
+    links_size: usize,
+}
+
+/// A link of an archive that leads to a name in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Link {
+    pub path: Vec<u8>,
+    /// What it leads to, counted from the archive's root; nobody knows if that is there.
+    pub target: Vec<u8>,
+}
 
 /// A regular file of an archive.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +56,7 @@ impl Files {
 
     fn new(input: impl Read + Send + 'static, is_package: bool) -> Result<Files> {
         let input = BufReader::with_capacity(READ_SIZE, input);
-        Ok(Files(match is_package {
+        let tar: Tar<Box<dyn BufRead + Send>> = match is_package {
             true => {
                 let (_, member, data) = data_member(Ar::new(input)?, 1)?;
                 Tar::new(member, Box::new(data))
@@ -50,7 +65,13 @@ impl Files {
                 let decoder = Decoder::new(input, 1)?;
                 Tar::new("archive", Box::new(BufReader::with_capacity(WINDOW, decoder)))
             }
-        }))
+        };
+        Ok(Files { tar, links: Vec::new(), links_size: 0 })
+    }
+
+    /// The links that the reading has come past, but for those that lead out of the archive.
+    pub fn links(&self) -> &[Link] {
+        &self.links
     }
 
     /// The next regular file, with its bytes if they are at most `limit`. `None` means that the archive was
@@ -58,15 +79,48 @@ impl Files {
     ///
     /// What was too large is gone past by the call after it, which may take long: sum up the sizes before.
     pub fn next_file(&mut self, limit: u64) -> Result<Option<Member>> {
-        while let Some(mut entry) = self.0.next_entry()? {
-            if entry.kind() == Kind::File {
-                let (path, size) = (entry.path().to_vec(), entry.size());
-                let content = if size <= limit { Some(entry.read(limit)?) } else { None };
-                return Ok(Some(Member { path, size, content }));
+        while let Some(mut entry) = self.tar.next_entry()? {
+            let target = match entry.kind() {
+                Kind::File => {
+                    let (path, size) = (entry.path().to_vec(), entry.size());
+                    let content = if size <= limit { Some(entry.read(limit)?) } else { None };
+                    return Ok(Some(Member { path, size, content }));
+                }
+                Kind::SymbolicLink(target) => {
+                    let parent = entry.path().iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                    within(&entry.path()[..parent], target)
+                }
+                Kind::HardLink(target) => within(b"", target),
+                Kind::Directory | Kind::Other => None,
+            };
+            if let Some(target) = target {
+                let size = entry.path().len() + target.len();
+                if self.links_size + size <= LINKS_LIMIT {
+                    self.links.push(Link { path: entry.path().to_vec(), target });
+                    self.links_size += size;
+                }
             }
         }
         Ok(None)
     }
+}
+
+/// What a link in `folder` leads to, if that is below the archive's root.
+fn within(folder: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in folder.split(|&byte| byte == b'/').chain(target.split(|&byte| byte == b'/')) {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop()?;
+            }
+            _ => parts.push(part),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(&b'/'))
 }
 
 #[cfg(test)]
@@ -106,6 +160,17 @@ mod tests {
                 ("/three".to_owned(), 0, Some(Vec::new())),
             ];
             assert_eq!(all(bytes, 3).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn links_lead_to_names_in_the_archive() {
+        assert_eq!(within(b"a/b", b"../c/./d"), Some(b"a/c/d".to_vec()));
+        assert_eq!(within(b"", b"./a//b"), Some(b"a/b".to_vec()));
+        for (folder, target) in
+            [("a", "/etc/passwd"), ("a", "../.."), ("a", "../../a/b"), ("a", ".."), ("", "")]
+        {
+            assert_eq!(within(folder.as_bytes(), target.as_bytes()), None, "{folder} {target}");
         }
     }
 
