@@ -18,6 +18,7 @@ from ksurf.errors import KsurfError
 if TYPE_CHECKING:
     from material import Material
     from real_kernels import RealKernels
+    from real_sources import RealSources
 
 _NOTES = pytest.StashKey[list[str]]()
 _INRELEASE_LIMIT = 1 << 24
@@ -93,6 +94,14 @@ def real_kernels() -> RealKernels:
     from real_kernels import RealKernels
 
     return RealKernels(_test_cache())
+
+
+@pytest.fixture(scope="session")
+def real_sources() -> RealSources:
+    """Return source of Debian's archive, pulled and prepared when a test asks for it."""
+    from real_sources import RealSources
+
+    return RealSources(_test_cache())
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """``ksurf pull``: kernels from Debian's archive into the dataset."""
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +17,11 @@ from ksurf.cli.archive import connect
 from ksurf.cli.built import print_summary
 from ksurf.cli.options import archive_options, dataset_option, threads_option
 from ksurf.cli.reporter import TerminalReporter
-from ksurf.errors import InputError, KsurfError, MirrorError, NotOnMirrorError, VerificationError
+from ksurf.cli.wanted import Wanted, arches_of
+from ksurf.errors import KsurfError, MirrorError, NotOnMirrorError, VerificationError
 from ksurf.extract import Built, build, is_present
-from ksurf.kernel import arch_name, parse_release
 from ksurf.paths import cache_dir
 from ksurf.progress import Reporter
-from ksurf.selector import Selector, select
 
 if TYPE_CHECKING:
     from ksurf.dataset.store import Store
@@ -71,9 +69,9 @@ def command(
     from ksurf.dataset.store import Store
 
     reporter = TerminalReporter()
-    wanted = [_Wanted.parse(text) for text in selectors]
+    wanted = [Wanted.parse(text) for text in selectors]
     connection = connect(mirrors, keyrings, unsigned, reporter)
-    offers = connection.archive.offers(arches=_arches(wanted))
+    offers = connection.archive.offers(arches=arches_of(wanted))
     pull = _Pull(connection.http, Store(dataset), reporter, fallback, download_only, keep, threads)
     failed = 0
     done: set[str] = set()
@@ -86,45 +84,6 @@ def command(
             print_error(error.message if named else f"{one.selector.text}: {error.message}", error.hint)
     if failed:
         click.get_current_context().exit(1)
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    selector: Selector
-
-    @classmethod
-    def parse(cls, text: str) -> "_Wanted":
-        selector = Selector.parse(text)
-        if selector.distro not in {None, "debian"}:
-            raise InputError(
-                f"{text!r}: ksurf pull knows Debian's archive only",
-                f"fetch {selector.distro}'s debug package yourself, and read it with ksurf add",
-            )
-        machine = os.uname().machine
-        return cls(selector.with_defaults(arch_name(machine) or machine))
-
-    @property
-    def arch(self) -> str | None:
-        """The architecture, if it can be told before the archive is asked."""
-        selector = self.selector
-        if selector.arch is not None:
-            return selector.arch
-        if "_" in selector.name:
-            return selector.name.rpartition("_")[2]
-        try:
-            return parse_release(selector.name).arch
-        except ValueError:
-            return None
-
-    def among(self, offers: Iterable[Offer]) -> list[Offer]:
-        """The offers that match, newest first; of an exact name there may be several builds."""
-        by_kernel = {offer.kernel: offer for offer in offers}
-        return [by_kernel[kernel] for kernel in reversed(select(by_kernel, [self.selector]))]
-
-
-def _arches(wanted: Sequence[_Wanted]) -> set[str] | None:
-    arches = {one.arch for one in wanted}
-    return None if None in arches else {arch for arch in arches if arch is not None}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ _FOLDERS_LEFT_OUT = re.compile(
 )
 _FILES_LEFT_OUT = re.compile(
     r".*\.(?:o|a|ko|ko\.\w+|cmd|d|so|dbg|dwo|mod|mod\.c|order|symvers|gz|xz|zst|bz2|deb|rpm|pyc)"
-    r"|\.config.*|\.version|\.tmp_.*|\..*\.cmd|vmlinux.*|System\.map|Module\.symvers|modules\.builtin.*"
+    r"|\.config.*|\.version|\.tmp_.*|\..*\.cmd|vmlinux|vmlinux\.(?:o|bin.*|map|unstripped|a|symvers|objs|relocs)|System\.map|Module\.symvers|modules\.builtin.*"
 )
 
 

@@ -6,13 +6,15 @@ from ksurf.cli.lazy import LazyGroup
 
 __all__ = ["command"]
 
-COMMANDS = ("list", "rm")
+COMMANDS = ("pull", "add", "list", "prepare", "rm")
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
 _EXAMPLES = """\b
 Examples:
+  ksurf source pull debian:7.3-cloud-arm64       fetch source, and prepare this kernel
+  ksurf source add linux-7.3.tar.xz              take a tree of your own
+  ksurf source prepare debian:7.3 7.3-amd64      prepare another kernel of it
   ksurf source list                              what there is
-  ksurf source rm debian:7.3                     take a tree out of the dataset
 """
 
 
