@@ -27,8 +27,9 @@ def tar_of(members: list[tuple[tarfile.TarInfo, bytes]], compression: str = "xz"
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for info, content in members:
             archive.addfile(info, io.BytesIO(content))
-    compress = {"xz": lzma.compress, "gz": gzip.compress, "": bytes}[compression]
-    return compress(out.getvalue())
+    if compression == "xz":
+        return lzma.compress(out.getvalue())
+    return gzip.compress(out.getvalue()) if compression == "gz" else out.getvalue()
 
 
 def package(files: Mapping[str, bytes], **control: str) -> bytes:
