@@ -18,7 +18,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +43,7 @@ KBUILD_ARCH = {
 
 # Where the build puts what it makes before it compiles anything.
 _GENERATED = ("include/config", "include/generated")
+_WITHOUT = ("DEBUG_INFO_BTF", "OBJTOOL", "STACK_VALIDATION", "RUST", "GCC_PLUGINS")
 _LAST_LINES = 8
 _TIME_LIMIT_S = 900
 
@@ -68,15 +69,13 @@ def prepare(tree: Path, headers: Path, target: Path, arch: str, reporter: Report
         commands = list(_database(commands_file, tree, build))
     else:
         build = target / BUILD_FOLDER
-        work = Path(tempfile.mkdtemp(prefix=".build-", dir=target))
-        try:
-            _copy(headers, work, KBUILD_ARCH[arch])
-            commands = list(_dry_run(tree, work, arch, reporter))
+        with _beside(target, headers, arch) as work:
+            commands = _ask(tree, work, arch, reporter)
+        # Make leaves folders and links behind even so; the prepared folder is what was there before.
+        with _beside(target, headers, arch) as work:
             if build.exists():
                 shutil.rmtree(build)
             work.rename(build)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     units = Units(tree, target, arch, group_commands(commands, arch), build)
     if not len(units):
         raise InputError(
@@ -134,29 +133,46 @@ def _links(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if (Path(folder) / name).is_symlink()]
 
 
-def _dry_run(tree: Path, work: Path, arch: str, reporter: Reporter) -> Iterator[Command]:
-    """Ask make for the commands, in ``work``, and leave only what :func:`_copy` put there."""
+@contextmanager
+def _beside(target: Path, headers: Path, arch: str) -> Iterator[Path]:
+    """Give a copy of the prepared folder that is gone afterwards, unless it was renamed."""
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=target))
+    try:
+        _copy(headers, work, KBUILD_ARCH[arch])
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _ask(tree: Path, work: Path, arch: str, reporter: Reporter) -> list[Command]:
+    """Ask make for the commands of the whole kernel, in ``work``."""
     for tool, package in (("make", "make"), ("gcc", "gcc"), ("ld", "binutils")):
         if shutil.which(tool) is None:
-            raise InputError(
-                f"{tool} is not installed; make asks it what it can do", f"apt install {package}"
-            )
-    kept = set(_files(work))
+            message = f"{tool} is not installed; the kernel's Makefiles ask it what it can do"
+            raise InputError(message, f"apt install {package}")
+    said: list[str] = []
+    # The first goes on where the link of vmlinux would need what is not there, but Linux before 5.14 does
+    # not know it.
+    for targets in (("./",), ("vmlinux", "modules")):
+        commands, said = _dry_run(tree, work, arch, targets, reporter)
+        if commands:
+            return commands
+    raise InputError(f"{tree}: make names no compile commands; it says:\n" + "\n".join(said))
+
+
+def _dry_run(
+    tree: Path, work: Path, arch: str, targets: Sequence[str], reporter: Reporter
+) -> tuple[list[Command], list[str]]:
+    """Return the commands that make prints, and the last lines that it says."""
     make = [
         *("make", "-C", str(tree), f"O={work}", f"ARCH={KBUILD_ARCH[arch]}", "CC=gcc", "LD=ld", "HOSTCC=gcc"),
         # What would ask for tools that say nothing about C.
-        *(
-            "CONFIG_DEBUG_INFO_BTF=",
-            "CONFIG_OBJTOOL=",
-            "CONFIG_STACK_VALIDATION=",
-            "CONFIG_RUST=",
-            "CONFIG_GCC_PLUGINS=",
-        ),
-        *("-n", "-k", "--no-print-directory", "./"),
+        *(f"CONFIG_{name}=" for name in _WITHOUT),
+        *("-n", "-k", "--no-print-directory", *targets),
     ]
     # The user's own MAKEFLAGS, KBUILD_* and CROSS_COMPILE would change what is printed.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(work)}
-    found = 0
+    commands: list[Command] = []
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with (
         tempfile.TemporaryFile() as errors,
@@ -166,28 +182,12 @@ def _dry_run(tree: Path, work: Path, arch: str, reporter: Reporter) -> Iterator[
         for line in output:
             if " -c -o " not in line or "-D__KERNEL__" not in line:
                 last.append(line.rstrip()[:200])
-                continue
-            if command := _of_line(line, tree, work):
-                found += 1
-                task.update(found)
-                yield command
+            elif command := _of_line(line, tree, work):
+                commands.append(command)
+                task.update(len(commands))
         errors.seek(0)
-        said = errors.read().decode("utf-8", "replace").splitlines()
-    if not found:
-        lines = [line for line in said if line.strip()][-_LAST_LINES:] or list(last)
-        raise InputError(f"{tree}: make names no compile commands; it says:\n" + "\n".join(lines))
-    for path in _files(work):
-        if path not in kept:
-            path.unlink()
-    for folder in sorted(
-        (path for path in work.rglob("*") if path.is_dir() and not path.is_symlink()), reverse=True
-    ):
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+        said = [line for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return commands, said[-_LAST_LINES:] or list(last)
 
 
 @contextmanager
