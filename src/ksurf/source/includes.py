@@ -1,86 +1,111 @@
-"""Through which unit a header is seen: who includes whom, as the ``#include`` lines say.
+"""Which file includes which, as the ``#include`` lines say.
 
-Lines that a configuration leaves out are read as if they were there, so that a unit found here may turn out
-not to include the header; the next one is tried then.
+Of a line below an ``#if`` it is not known whether it counts. Through which unit a header is seen is looked
+for along all lines, and the unit tells if it was right; what a unit includes for sure is looked for along
+those outside of any ``#if``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from ksurf.progress import Reporter
 from ksurf.source.flags import BUILD, TREE
-from ksurf.source.units import INCLUDES, Group, Unit, Units, write_whole
+from ksurf.source.units import Group, Unit, Units, write_whole
 
-__all__ = ["units_of_header", "write_includes"]
+__all__ = ["IncludeGraph", "forced_includes", "marked", "units_of_header", "write_includes"]
 
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]{1,250})[">]', re.MULTILINE)
+_TABLE = "includes.json"
+_DIRECTIVE = re.compile(
+    rb"""^[ \t]*\#[ \t]*(?:(include)[ \t]*([<"])([^">\n]{1,250})[">]|(if)|(endif)|(define|pragma))""",
+    re.MULTILINE | re.VERBOSE,
+)
+_BLANK = re.compile(rb"\s+|//[^\n]*|/\*(?:[^*]|\*(?!/))*+\*/")
+_GUARD = re.compile(rb"#[ \t]*ifndef[ \t]+(\w+)[^\n]*\n\s*#[ \t]*define[ \t]+\1\b")
 _MAX_BYTE_SIZE = 16 << 20
 """Larger files are tables, which include nothing."""
+
+
+def marked(unit: Unit) -> str:
+    """Return a unit's file as the graph names it."""
+    return f"{BUILD if unit.is_generated else TREE}/{unit.file}"
+
+
+def forced_includes(group: Group) -> list[str]:
+    """Return the files that the command line includes."""
+    return [value for word, value in pairwise(group.arguments) if word in {"-include", "-imacros"}]
 
 
 class _Scan:
     """Finds what files include, in the folders where one group of units looks."""
 
     def __init__(self, units: Units) -> None:
-        self._roots = {TREE: str(units.tree), BUILD: str(units.build)}
-        self._lines: dict[str, list[tuple[bool, str]]] = {}
+        self._units = units
+        self._lines: dict[str, list[tuple[bool, str, bool]]] = {}
         self._folders: dict[str, tuple[list[str], list[str]]] = {}
         self._exists: dict[str, bool] = {}
 
-    def of(self, file: str, group: Group) -> Iterator[str]:
-        """The files that ``file`` includes, all with their marks."""
-        quoted, angled = self._of_group(group)
+    def of(self, file: str, unit: Unit) -> Iterator[tuple[str, bool]]:
+        """The files that ``file`` includes, and whether it does so for sure."""
+        quoted, angled = self._of_unit(unit)
         here = file.rpartition("/")[0]
-        for is_quoted, name in self._read(file):
+        for is_quoted, name, is_sure in self._read(file):
             for folder in (here, *quoted) if is_quoted else angled:
                 path = _joined(folder, name)
                 if path is not None and self._is_file(path):
-                    yield path
+                    yield path, is_sure
                     break
 
-    def forced(self, group: Group) -> list[str]:
-        """The files that the command line includes."""
-        words = group.arguments
-        return [value for word, value in pairwise(words) if word in {"-include", "-imacros"}]
-
-    def _of_group(self, group: Group) -> tuple[list[str], list[str]]:
-        known = self._folders.get(group.digest)
+    def _of_unit(self, unit: Unit) -> tuple[list[str], list[str]]:
+        key = f"{unit.group.digest} {unit.own_arguments}"
+        known = self._folders.get(key)
         if known is None:
-            words = group.arguments
+            words = (*unit.group.arguments, *unit.own_arguments)
             angled = [word[2:] for word in words if word.startswith("-I")]
             quoted = [value for word, value in pairwise(words) if word == "-iquote"]
             angled += [value for word, value in pairwise(words) if word == "-isystem"]
-            known = self._folders[group.digest] = ([*quoted, *angled], angled)
+            known = self._folders[key] = ([*quoted, *angled], angled)
         return known
 
-    def _read(self, file: str) -> list[tuple[bool, str]]:
+    def _read(self, file: str) -> list[tuple[bool, str, bool]]:
         known = self._lines.get(file)
         if known is None:
-            known = []
-            path = Path(self._real(file))
+            path = Path(self._units.expanded([file])[0])
             try:
-                if path.stat().st_size <= _MAX_BYTE_SIZE:
-                    found = _INCLUDE.finditer(path.read_bytes())
-                    known = [(line[1] == b'"', line[2].decode("utf-8", "surrogateescape")) for line in found]
+                known = _lines(path.read_bytes() if path.stat().st_size <= _MAX_BYTE_SIZE else b"")
             except OSError:
-                pass
+                known = []
             self._lines[file] = known
         return known
 
     def _is_file(self, file: str) -> bool:
         known = self._exists.get(file)
         if known is None:
-            known = self._exists[file] = Path(self._real(file)).is_file()
+            known = self._exists[file] = Path(self._units.expanded([file])[0]).is_file()
         return known
 
-    def _real(self, file: str) -> str:
-        mark, _, rest = file.partition("/")
-        return f"{self._roots[mark]}/{rest}" if mark in self._roots else "/dev/null"
+
+def _lines(content: bytes) -> list[tuple[bool, str, bool]]:
+    """Return each ``#include``: whether it has quotes, its name, and whether it stands outside of any
+    ``#if``."""
+    found = []
+    start = 0
+    while blank := _BLANK.match(content, start):
+        start = blank.end()
+    # What guards a header against being included twice is no condition.
+    depth = -1 if _GUARD.match(content, start) else 0
+    for line in _DIRECTIVE.finditer(content):
+        if line[1]:
+            found.append((line[2] == b'"', line[3].decode("utf-8", "surrogateescape"), depth <= 0))
+        elif line[4]:
+            depth += 1
+        elif line[5]:
+            depth -= 1
+    return found
 
 
 def _joined(folder: str, name: str) -> str | None:
@@ -97,33 +122,67 @@ def _joined(folder: str, name: str) -> str | None:
 
 
 def write_includes(units: Units, reporter: Reporter) -> None:
-    """Write which file includes which, for :func:`units_of_header`."""
+    """Write which file includes which, for :class:`IncludeGraph`."""
     scan = _Scan(units)
     ids: dict[str, int] = {}
-    included_by: dict[int, set[int]] = {}
-    # A header is looked into once, as the first unit that reaches it would: groups look in the same folders
-    # but for their own, and those come in through units.
-    done: set[str] = set()
+    includes: dict[int, dict[int, bool]] = {}
     with reporter.task("reading #include lines", len(units), "units") as task:
         for count, unit in enumerate(units, start=1):
-            waiting = [(BUILD if unit.is_generated else TREE) + "/" + unit.file]
-            for forced in scan.forced(unit.group):
-                included_by.setdefault(ids.setdefault(forced, len(ids)), set()).add(
-                    ids.setdefault(waiting[0], len(ids))
-                )
-                waiting.append(forced)
+            waiting = [marked(unit), *forced_includes(unit.group)]
             while waiting:
                 file = waiting.pop()
-                if file in done:
-                    continue
-                done.add(file)
                 own = ids.setdefault(file, len(ids))
-                for path in scan.of(file, unit.group):
-                    included_by.setdefault(ids.setdefault(path, len(ids)), set()).add(own)
+                # A header is looked into once, as the first unit that reaches it would.
+                if own in includes:
+                    continue
+                edges = includes[own] = {}
+                for path, is_sure in scan.of(file, unit):
+                    other = ids.setdefault(path, len(ids))
+                    edges[other] = edges.get(other, False) or is_sure
                     waiting.append(path)
             task.update(count)
-    table = {"files": list(ids), "included_by": [sorted(included_by.get(at, ())) for at in range(len(ids))]}
-    write_whole(units.folder / INCLUDES, json.dumps(table, separators=(",", ":"), ensure_ascii=True).encode())
+    rows = [includes.get(at, {}) for at in range(len(ids))]
+    table = {
+        "files": list(ids),
+        "sure": [[other for other, is_sure in row.items() if is_sure] for row in rows],
+        "maybe": [[other for other, is_sure in row.items() if not is_sure] for row in rows],
+    }
+    write_whole(units.folder / _TABLE, json.dumps(table, separators=(",", ":")).encode())
+
+
+class IncludeGraph:
+    """Which file includes which; empty where no table was written."""
+
+    def __init__(self, units: Units) -> None:
+        """Read the table."""
+        try:
+            table = json.loads((units.folder / _TABLE).read_bytes())
+            self.files: list[str] = table["files"]
+            self.sure: list[list[int]] = table["sure"]
+            self.maybe: list[list[int]] = table["maybe"]
+        except (OSError, ValueError, KeyError, TypeError):
+            self.files, self.sure, self.maybe = [], [], []
+        self.ids = {file: at for at, file in enumerate(self.files)}
+
+    def closure(self, starts: Iterable[int]) -> set[int]:
+        """Return what files include for sure, through others, too, and themselves."""
+        seen: set[int] = set()
+        waiting = list(starts)
+        while waiting:
+            at = waiting.pop()
+            if at not in seen:
+                seen.add(at)
+                waiting += self.sure[at]
+        return seen
+
+    def included_by(self) -> list[set[int]]:
+        """Return who includes each file, surely or maybe."""
+        found: list[set[int]] = [set() for _ in self.files]
+        for rows in (self.sure, self.maybe):
+            for at, others in enumerate(rows):
+                for other in others:
+                    found[other].add(at)
+        return found
 
 
 def units_of_header(units: Units, header: str, *, is_generated: bool = False) -> Iterator[Unit]:
@@ -132,19 +191,21 @@ def units_of_header(units: Units, header: str, *, is_generated: bool = False) ->
     Who includes it directly comes before who does so through others, and among them who is nearer in the
     tree.
     """
-    try:
-        table = json.loads((units.folder / INCLUDES).read_bytes())
-        files, included_by = table["files"], table["included_by"]
-        start = files.index((BUILD if is_generated else TREE) + "/" + header)
-    except (OSError, ValueError, KeyError, TypeError):
+    graph = IncludeGraph(units)
+    start = graph.ids.get(f"{BUILD if is_generated else TREE}/{header}")
+    if start is None:
         return
+    included_by = graph.included_by()
+    for unit in units:
+        if graph.files[start] in forced_includes(unit.group):
+            yield unit
+            break
     seen = {start}
     level = [start]
     while level:
-        above = sorted({by for at in level for by in included_by[at]} - seen)
-        seen.update(above)
-        level = above
-        found = [unit for at in above for unit in _of_marked(units, files[at])]
+        level = sorted({by for at in level for by in included_by[at]} - seen)
+        seen.update(level)
+        found = [unit for at in level for unit in _of_marked(units, graph.files[at])]
         yield from sorted(found, key=lambda unit: _distance(unit.file, header))
 
 

@@ -21,7 +21,6 @@ from ksurf.source.flags import BUILD, COMPILER, TARGETS, TREE, Command, is_own
 __all__ = [
     "BUILD_FOLDER",
     "COMPILER_HEADERS",
-    "INCLUDES",
     "Group",
     "Unit",
     "Units",
@@ -32,8 +31,6 @@ __all__ = [
 _FORMAT = 1
 _MARK = re.compile("|".join(map(re.escape, (TREE, BUILD, COMPILER))))
 _TABLE = "units.json"
-INCLUDES = "includes.json"
-"""Which file includes which, beside the table."""
 BUILD_FOLDER = "build"
 """The prepared folder, beside the table."""
 COMPILER_HEADERS = Path(__file__).with_name("compiler-include")

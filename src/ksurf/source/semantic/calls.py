@@ -249,22 +249,14 @@ class _Walker:
         before = own.last_before(offset)
         if before < 0 or own.spelling(before) not in {b"(", b","}:
             return
-        if not own.is_written_here(begin):
-            # A macro wrote it: it is the argument if that macro is all that stands between the delimiters,
-            # and not the one that makes the call.
+        if not own.is_written_here(call_begin):
+            # The macro that makes the call may add to the argument, or write all of it.
             if offset == own.offset(call_begin):
                 return
-            end: int | None = own.end_of_invocation(offset)
-        elif own.is_written_here(call_begin):
-            end = None
-        else:
-            # The macro that makes the call may add to the argument.
-            end = own.offset(clang.clang_getRangeEnd(extent))
-            if end is None:
-                return
-        if end is not None:
-            after = own.first_from(end)
-            if after >= len(own) or own.spelling(after) not in {b")", b","}:
+            ends = [own.end(extent)]
+            if not own.is_written_here(begin):
+                ends.append(own.end_of_invocation(offset))
+            if not any(end is not None and own.is_delimited(end) for end in ends):
                 return
         inner = self.implicit_stripped(argument)
         plain = text(clang.clang_getCursorSpelling(inner)) if inner.kind == CXCursor_DeclRefExpr else None

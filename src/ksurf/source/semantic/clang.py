@@ -16,7 +16,7 @@ from ksurf.source.semantic.libclang import CXSourceLocation, InclusionVisitor, l
 from ksurf.source.semantic.model import Diagnostic
 from ksurf.source.units import COMPILER_HEADERS, Unit, Units
 
-__all__ = ["ParseError", "Parsed", "arguments_of", "parse"]
+__all__ = ["ParseError", "Parsed", "arguments_of", "parse", "save"]
 
 # What clang would otherwise do for a person: warnings, a limit on errors, colours.
 _ALWAYS = ("-w", "-ferror-limit=0", "-fno-color-diagnostics", "-fno-spell-checking")
@@ -35,10 +35,12 @@ class ParseError(KsurfError):
     """Clang gave nothing back for a unit."""
 
 
-def arguments_of(units: Units, unit: Unit, precompiled: Path | None = None) -> list[str]:
+def arguments_of(
+    units: Units, unit: Unit, precompiled: Path | None = None, *, forced: bool = True
+) -> list[str]:
     """Return what clang is told of a unit. A precompiled header has what all units of a group force in."""
     shared = list(unit.group.arguments)
-    if precompiled is not None:
+    if precompiled is not None or not forced:
         shared = without_forced(shared)
     arguments = [f"--target={units.target}", *_ALWAYS, *_UNKNOWN_WORDS, *units.expanded(shared)]
     arguments += units.expanded(unit.own_arguments)
@@ -85,6 +87,17 @@ def parse(units: Units, path: Path, arguments: Sequence[str], *, to_save: bool =
         if unit:
             clang.clang_disposeTranslationUnit(unit)
         clang.clang_disposeIndex(index)
+
+
+def save(parsed: Parsed, path: Path) -> None:
+    """Write a precompiled header, whole or not at all; raises ``ParseError`` where that fails."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if library().clang_saveTranslationUnit(parsed.handle, os.fsencode(beside), 0):
+            raise ParseError("the precompiled header cannot be written")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 class Parsed:

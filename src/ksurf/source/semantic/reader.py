@@ -132,7 +132,7 @@ class _Reader:
         """Return first and last offset of a cursor in the file."""
         extent = self.clang.clang_getCursorExtent(cursor)
         first = self.text.offset(self.clang.clang_getRangeStart(extent))
-        last = self.text.offset(self.clang.clang_getRangeEnd(extent))
+        last = self.text.end(extent)
         return None if first is None or last is None or last < first else (first, last)
 
     def functions(self, tops: list[CXCursor]) -> list[tuple[int, int, str]]:
@@ -156,8 +156,8 @@ class _Reader:
             if cursor.kind in {CXCursor_FunctionDecl, *_TYPES}:
                 is_definition = bool(self.clang.clang_isCursorDefinition(cursor))
             elif cursor.kind == CXCursor_VarDecl:
-                defined = self.symbols[number].definition
-                is_definition = defined is not None and defined.line == line
+                self.symbols.define_tentatively(number, cursor)
+                is_definition = self.symbols[number].definition == self.place_of(offset)
             else:
                 is_definition = cursor.kind == CXCursor_TypedefDecl
             if is_definition:
@@ -204,6 +204,9 @@ class _Reader:
                     continue
                 number, role = self.resolve(again, offset)
                 if number is None or self.symbols[number].name.encode() != name:
+                    continue
+                if cursor.kind == CXCursor_MacroDefinition and self.symbols.is_in_function(number):
+                    # Each use of the macro may mean another one.
                     continue
             line, column = own.line_column(offset)
             index = bisect_right(starts, offset) - 1

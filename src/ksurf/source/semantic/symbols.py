@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ksurf.source.place import Place
 from ksurf.source.semantic.clang import Parsed
@@ -43,6 +44,9 @@ KINDS = {
 }
 """What kind of symbol a cursor declares."""
 
+# The compiler declares these itself, where they are used first.
+_BUILT_IN = ("__builtin_", "__sync_", "__atomic_", "__c11_")
+_TAGS = {SymbolKind.STRUCT, SymbolKind.UNION, SymbolKind.ENUM}
 _TYPED = {SymbolKind.FUNCTION, SymbolKind.VARIABLE, SymbolKind.PARAMETER, SymbolKind.FIELD}
 # Clang names what has no name by where it stands, with the whole path.
 _UNNAMED = re.compile(r"\((?:unnamed|anonymous)((?: \w+)?) at [^()]*(?:\([^()]*\)[^()]*)*\)")
@@ -94,7 +98,9 @@ class Symbols:
         if not name or "(" in name:
             return None
         kind = KINDS[cursor.kind]
-        declaration = self._parsed.place(clang.clang_getCursorLocation(cursor))
+        declaration: Place | None = None
+        if not name.startswith(_BUILT_IN):
+            declaration = self._parsed.place(clang.clang_getCursorLocation(cursor))
         definition: Place | None = None
         type_text, owner, is_local = "", None, kind in {SymbolKind.PARAMETER, SymbolKind.LABEL}
         if kind in {SymbolKind.MACRO, SymbolKind.LABEL}:
@@ -109,8 +115,9 @@ class Symbols:
             type_text = text(clang.clang_getTypeSpelling(clang.clang_getTypedefDeclUnderlyingType(cursor)))
         if kind in {SymbolKind.FUNCTION, SymbolKind.VARIABLE}:
             is_local = clang.clang_getCursorLinkage(cursor) != CXLinkage_External
-            if definition is None and kind is SymbolKind.VARIABLE:
-                definition = self._tentative(cursor)
+        elif kind in _TAGS and definition is not None:
+            # Any header may say that there is a struct of that name.
+            declaration = None
         elif kind in {SymbolKind.FIELD, SymbolKind.ENUMERATOR}:
             owner = self._owner(cursor)
         self._symbols.append(
@@ -127,12 +134,25 @@ class Symbols:
         )
         return len(self._symbols) - 1
 
-    def _tentative(self, cursor: CXCursor) -> Place | None:
-        """``int x;`` outside of functions defines a variable unless something else does. Source: C11
-        6.9.2."""
-        if self._clang.clang_Cursor_getStorageClass(cursor) == CX_SC_Extern:
-            return None
-        return self._parsed.place(self._clang.clang_getCursorLocation(cursor))
+    def define_tentatively(self, number: int, cursor: CXCursor) -> None:
+        """Take a declaration of a variable for its definition if nothing else is one: ``int x;``.
+
+        Source: C11 6.9.2.
+        """
+        symbol = self._symbols[number]
+        is_extern = self._clang.clang_Cursor_getStorageClass(cursor) == CX_SC_Extern
+        if symbol.definition is None and not is_extern:
+            place = self._parsed.place(self._clang.clang_getCursorLocation(cursor))
+            declaration = None if symbol.declaration == place else symbol.declaration
+            self._symbols[number] = replace(symbol, definition=place, declaration=declaration)
+
+    def is_in_function(self, number: int) -> bool:
+        """Tell if a symbol is known in one function only."""
+        symbol = self._symbols[number]
+        if symbol.kind is SymbolKind.VARIABLE:
+            # Clang names what is local to a function after it.
+            return "@F@" in symbol.usr
+        return symbol.kind in {SymbolKind.PARAMETER, SymbolKind.LABEL}
 
     def _owner(self, cursor: CXCursor) -> str | None:
         """Return the name of the struct that a member belongs to, through unnamed ones; or of the enum."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ksurf.source.semantic.clang import Parsed, ParseError
 from ksurf.source.semantic.kinds import CXCursor_MacroExpansion, CXToken_Comment, CXToken_Identifier
-from ksurf.source.semantic.libclang import CXCursor, CXSourceLocation, CXToken, library
+from ksurf.source.semantic.libclang import CXCursor, CXSourceLocation, CXSourceRange, CXToken, library
 
 __all__ = ["FileText"]
 
@@ -102,6 +102,21 @@ class FileText:
         while at >= 0 and self.kinds[at] == CXToken_Comment:
             at -= 1
         return at
+
+    def end(self, extent: CXSourceRange) -> int | None:
+        """Return the offset where a range ends; ``None`` in another file.
+
+        The range's own end is one past its last character, which after a macro's argument is some other
+        place.
+        """
+        last = CXSourceLocation(extent.ptr_data, extent.end_int_data - 1)
+        offset = self.offset(last)
+        return None if offset is None else offset + 1
+
+    def is_delimited(self, end: int) -> bool:
+        """Tell if what ends here is followed by what ends an argument."""
+        at = self.first_from(end)
+        return at < len(self) and self.spelling(at) in {b",", b")"}
 
     def end_of_invocation(self, offset: int) -> int:
         """Return where a macro's use at an offset ends: after its arguments, or else after its name."""
