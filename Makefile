@@ -88,7 +88,7 @@ lint-stubs: $(STAMPS)/dev $(STAMPS)/core
 
 # ksurf-py is nothing but the boundary: an extension module has no interpreter to link a test with, pytest tests it.
 test-rust: $(STAMPS)/dev
-	cargo test $(CARGO_FLAGS) --package ksurf-read
+	cargo test $(CARGO_FLAGS) --package ksurf-read --package ksurf-source
 
 fuzz: $(STAMPS)/toolchain ## Far more damaged input than the tests take, for every reader (MUTATIONS=20000 of each seed)
 	KSURF_MUTATIONS=$(or $(MUTATIONS),20000) cargo test $(CARGO_FLAGS) --package ksurf-read --test mutations

@@ -5,7 +5,7 @@ whose message names the file, the member or offset, and the reason.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -16,11 +16,14 @@ __all__ = [
     "BpfObject",
     "Extraction",
     "ModuleNeeds",
+    "NamesProgress",
+    "NamesReader",
     "Progress",
     "ReadError",
     "__version__",
     "bpf_object",
     "bpf_objects",
+    "build_names",
     "core_relocations",
     "core_resolve",
     "core_walk",
@@ -328,3 +331,77 @@ def bpf_objects(path: str) -> list[BpfObject]:
 
 def bpf_object(data: bytes) -> BpfObject:
     """Read the bytes of one eBPF object. Errors name no file."""
+
+_DefinitionRow: TypeAlias = tuple[
+    tuple[str, str, str],
+    tuple[int, int, int, int],
+    tuple[bool, bool],
+    tuple[str | None, str | None, str | None, str | None, str | None],
+]
+"""A definition: ``(name, kind, path)``, ``(line, column, start line, end line)``, ``(is static, is only a
+declaration)``, ``(the owner's kind, its name, the member's path, the macro that makes it, parameters)``."""
+
+@final
+class NamesProgress:
+    """Counters that a running :func:`build_names` fills and another thread polls; also the way to stop it."""
+
+    def __init__(self) -> None: ...
+    @property
+    def bytes_done(self) -> int:
+        """Bytes of source read so far."""
+    @property
+    def bytes_total(self) -> int:
+        """Bytes of source to read; 0 until known."""
+    @property
+    def files_done(self) -> int:
+        """Files read so far."""
+    @property
+    def stage(self) -> str:
+        """What is going on: ``"listing"``, ``"reading"``, ``"joining"``, ``"done"``."""
+    def cancel(self) -> None:
+        """Make the building stop soon; it then raises :class:`InterruptedError`."""
+
+def build_names(tree: str, target: str, *, threads: int = 0, progress: NamesProgress | None = None) -> None:
+    """Make the index of the files below ``tree`` in the folder ``target``, replacing one that is there.
+
+    Links are not followed. ``threads`` 0 means one per core, 8 at most. Failing, it leaves nothing behind.
+    Format: ``docs/formats/names-index.md``.
+    """
+
+@final
+class NamesReader:
+    """An index of names and text, open. A name that it does not have is no error: nothing is said of it.
+
+    Paths are relative to the tree; what is no UTF-8 in them is escaped, as :func:`os.fsdecode` does it.
+    """
+
+    def __new__(cls, folder: str, tree: str | None = None) -> NamesReader:
+        """Open an index; ``tree`` is where its files are, if not where they were from the index."""
+    @property
+    def tree(self) -> str:
+        """The folder of the tree."""
+    @property
+    def file_count(self) -> int:
+        """How many files the tree had."""
+    @property
+    def name_count(self) -> int:
+        """How many different names there are."""
+    def check(self) -> None:
+        """Read all of it; :class:`ReadError` names the file that is not what was written."""
+    def definitions(self, name: str) -> list[_DefinitionRow]:
+        """Where a name is defined or declared."""
+    def references(self, name: str, limit: int) -> tuple[list[tuple[str, int]], int]:
+        """The first lines that mention a name, as ``(path, line)``, and how many there are."""
+    def complete(self, prefix: str, limit: int) -> list[tuple[str, int, int]]:
+        """Defined names with a prefix, the most mentioned first: ``(name, definitions, lines)``."""
+    def file(self, path: str) -> tuple[int, list[_DefinitionRow], list[tuple[str, int, int]]]:
+        """A file, read now: how many lines, its definitions, and its identifiers as ``(name, line, column)``.
+
+        :class:`FileNotFoundError` if the tree had no such file.
+        """
+    def files(self) -> list[tuple[str, int, int, bool]]:
+        """All files: ``(path, bytes, lines, whether it is text)``."""
+    def search(
+        self, pattern: str, *, path_glob: str | None = None, limit: int
+    ) -> tuple[list[tuple[str, int, int, str]], bool]:
+        """The first lines that match, as ``(path, line, column, text)``, and whether these are all."""

@@ -5,6 +5,7 @@ mod bpf;
 mod core;
 mod error;
 mod module;
+mod source;
 mod tables;
 mod walk;
 
@@ -252,6 +253,9 @@ mod _core {
 
     #[pymodule_export]
     use super::walk::core_walk;
+
+    #[pymodule_export]
+    use super::source::{build_names, NamesProgress, NamesReader};
 
     #[pymodule_export]
     use super::core::{core_relocations, core_resolve};

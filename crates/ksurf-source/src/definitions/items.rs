@@ -1,0 +1,680 @@
+//! Declarations, one after the other: each is cut out of the code, laid out as a row of atoms, and read from that.
+
+use super::attributes::{is_attribute, is_keyword};
+use super::conditionals::Code;
+use super::generated::{self, Made};
+use super::{Definition, Found, Kind, Owner};
+use crate::lexer::{Kind as TokenKind, Token};
+use std::borrow::Cow;
+
+/// Finds what code defines.
+pub(crate) fn read<'t>(code: &Code, found: &mut Found<'t>) {
+    let all = Work { start: 0, end: code.tokens.len(), scope: Scope::File };
+    let mut reader = Reader { text: found.text, code, found, work: vec![all], atoms: Vec::new() };
+    // Bodies wait in a list: nesting costs no stack.
+    while let Some(work) = reader.work.pop() {
+        match &work.scope {
+            Scope::Body => reader.body(&work),
+            Scope::Enumerators(owner) => reader.enumerators(&work, owner.as_ref()),
+            Scope::File | Scope::Members { .. } => {
+                let mut at = work.start;
+                while at < work.end {
+                    at = reader.item(at, &work).max(at + 1);
+                }
+            }
+        }
+    }
+}
+
+/// A piece of the code that waits to be read.
+struct Work<'t> {
+    start: usize,
+    end: usize,
+    scope: Scope<'t>,
+}
+
+enum Scope<'t> {
+    File,
+    /// Of a function: only types are looked for.
+    Body,
+    /// `path` stands before the names of members: those of members that enclose them.
+    Members {
+        owner: Option<Owner<'t>>,
+        path: Vec<u8>,
+    },
+    Enumerators(Option<Owner<'t>>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Word,
+    /// `(...)`
+    Group,
+    /// `[...]`
+    Index,
+    /// `{...}` of a type.
+    Block,
+    Star,
+    Comma,
+    Equals,
+    Colon,
+    Other,
+}
+
+/// A token, or all that a bracket holds.
+#[derive(Debug, Clone, Copy)]
+struct Atom {
+    shape: Shape,
+    /// The token, or the bracket that opens it.
+    at: usize,
+}
+
+struct Reader<'a, 't> {
+    text: &'t [u8],
+    code: &'a Code,
+    found: &'a mut Found<'t>,
+    work: Vec<Work<'t>>,
+    atoms: Vec<Atom>,
+}
+
+/// Where a declaration's name is, and what it declares.
+#[derive(Clone, Copy)]
+struct Declared {
+    name: usize,
+    is_function: bool,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn token(&self, at: usize) -> &Token {
+        &self.code.tokens[at]
+    }
+
+    fn word(&self, at: usize) -> &'t [u8] {
+        self.token(at).of(self.text)
+    }
+
+    fn is(&self, at: usize, byte: u8) -> bool {
+        self.code.tokens.get(at).is_some_and(|token| token.is(self.text, byte))
+    }
+
+    fn is_word(&self, at: usize) -> bool {
+        self.code.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Identifier)
+    }
+
+    fn close(&self, at: usize) -> usize {
+        self.code.close[at] as usize
+    }
+
+    /// The line on which what starts at a token ends.
+    fn end_line(&self, at: usize) -> u32 {
+        self.token(self.close(at).min(self.code.tokens.len() - 1)).line
+    }
+
+    /// What comes after a bracket and all in it. One that was never closed ends before what closed something else.
+    fn after(&self, at: usize) -> usize {
+        let close = self.close(at);
+        let partner = match self.text[self.token(at).start as usize] {
+            b'(' => b')',
+            b'[' => b']',
+            _ => b'}',
+        };
+        if self.is(close, partner) {
+            close + 1
+        } else {
+            close.max(at + 1)
+        }
+    }
+
+    /// What a bracket holds.
+    fn inside(&self, at: usize) -> std::ops::Range<usize> {
+        at + 1..self.close(at).max(at + 1)
+    }
+
+    fn starts_line(&self, at: usize) -> bool {
+        let start = self.token(at).start as usize;
+        start == 0 || self.text[start - 1] == b'\n'
+    }
+
+    /// Reads one declaration and returns where the next one begins.
+    fn item(&mut self, start: usize, work: &Work<'t>) -> usize {
+        self.atoms.clear();
+        let is_file = matches!(work.scope, Scope::File);
+        let mut at = start;
+        let mut has_value = false;
+        while at < work.end {
+            let token = *self.token(at);
+            let shape = match token.kind {
+                TokenKind::Identifier => {
+                    if is_file && self.ends_before(at) {
+                        self.declaration(work, at - 1);
+                        return at;
+                    }
+                    Shape::Word
+                }
+                TokenKind::Punctuation => match self.text[token.start as usize] {
+                    b';' => {
+                        self.declaration(work, at);
+                        return at + 1;
+                    }
+                    b'(' => Shape::Group,
+                    b'[' => Shape::Index,
+                    b'{' if has_value => Shape::Other,
+                    b'{' => {
+                        if let Some(keyword) = self.type_keyword() {
+                            self.type_body(keyword, at, work);
+                            Shape::Block
+                        } else if is_file && self.is_language_block(at) {
+                            return at + 1;
+                        } else {
+                            if is_file {
+                                self.function(at);
+                            }
+                            return self.after(at);
+                        }
+                    }
+                    b'}' => return at + 1,
+                    b')' if matches!(work.scope, Scope::Body) => return at + 1,
+                    b'*' | b'^' => Shape::Star,
+                    b',' => {
+                        has_value = false;
+                        Shape::Comma
+                    }
+                    b'=' => {
+                        has_value = true;
+                        Shape::Equals
+                    }
+                    b':' => Shape::Colon,
+                    _ => Shape::Other,
+                },
+                _ => Shape::Other,
+            };
+            self.atoms.push(Atom { shape, at });
+            let is_bracket = matches!(shape, Shape::Group | Shape::Index | Shape::Block) || self.is(at, b'{');
+            at = if is_bracket { self.after(at) } else { at + 1 };
+        }
+        self.declaration(work, work.end - 1);
+        work.end
+    }
+
+    /// Whether a word begins something new although no semicolon ended what is before: `module_init(f)` and other macros.
+    fn ends_before(&self, at: usize) -> bool {
+        let [.., last] = self.atoms[..] else { return false };
+        if last.shape != Shape::Group || self.token(at).line <= self.end_line(last.at) {
+            return false;
+        }
+        if let [first, _] = self.atoms[..] {
+            // The attributes before a function's type stand like that, too.
+            return first.shape == Shape::Word && !is_attribute(self.word(first.at));
+        }
+        self.starts_line(at) && matches!(self.word(at), b"static" | b"extern" | b"typedef")
+    }
+
+    /// `extern "C" {`
+    fn is_language_block(&self, at: usize) -> bool {
+        matches!(self.atoms[..], [word, _] if self.word(word.at) == b"extern")
+            && self.token(at - 1).kind == TokenKind::Literal
+    }
+
+    /// The atom that is the keyword of the type whose body opens after the atoms so far.
+    fn type_keyword(&self) -> Option<usize> {
+        for (number, atom) in self.atoms.iter().enumerate().rev() {
+            match atom.shape {
+                Shape::Word if matches!(self.word(atom.at), b"struct" | b"union" | b"enum") => {
+                    return Some(number)
+                }
+                Shape::Word | Shape::Colon => {}
+                Shape::Group => {
+                    let before = number.checked_sub(1).map(|before| self.atoms[before]);
+                    if !before.is_some_and(|b| b.shape == Shape::Word && is_attribute(self.word(b.at))) {
+                        return None;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Tells of a struct, union or enum with a tag, and puts its body on the list.
+    fn type_body(&mut self, keyword: usize, open: usize, work: &Work<'t>) {
+        let keyword_at = self.atoms[keyword].at;
+        let kind = match self.word(keyword_at) {
+            b"struct" => Kind::Struct,
+            b"union" => Kind::Union,
+            _ => Kind::Enum,
+        };
+        let words = self.atoms[keyword + 1..].iter().filter(|atom| atom.shape == Shape::Word);
+        let tag = words.map(|atom| atom.at).find(|&at| !is_attribute(self.word(at)));
+        let mut path = Vec::new();
+        let owner = if let Some(tag) = tag {
+            let (start_line, end_line) = (self.token(keyword_at).line, self.end_line(open));
+            let tag = *self.token(tag);
+            let definition = self.found.add(kind, &tag);
+            definition.start_line = start_line;
+            definition.end_line = end_line;
+            Some(Owner { kind, name: definition.name.clone() })
+        } else {
+            let declared = self.declarator_after(open, work.end);
+            match &work.scope {
+                Scope::Members { owner, path: outer } if kind != Kind::Enum => {
+                    path.extend_from_slice(outer);
+                    if let Some(name) = declared.filter(|_| path.len() < LONGEST_PATH) {
+                        path.extend_from_slice(self.word(name));
+                        path.push(b'.');
+                    }
+                    owner.clone()
+                }
+                Scope::Members { owner, .. } => owner.clone(),
+                _ => declared.map(|name| Owner { kind, name: Cow::Borrowed(self.word(name)) }),
+            }
+        };
+        let inside = self.inside(open);
+        let scope = match kind {
+            Kind::Enum => Scope::Enumerators(owner),
+            _ => Scope::Members { owner, path },
+        };
+        self.work.push(Work { start: inside.start, end: inside.end, scope });
+    }
+
+    /// The name that is declared with a type whose body was just read.
+    fn declarator_after(&self, open: usize, end: usize) -> Option<usize> {
+        let mut at = self.after(open);
+        while at < end {
+            if self.is_word(at) {
+                if !is_attribute(self.word(at)) && !is_keyword(self.word(at)) {
+                    return Some(at);
+                }
+                at += 1;
+            } else if self.is(at, b'(') {
+                at = self.after(at);
+            } else if self.is(at, b'*') {
+                at += 1;
+            } else {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The types that a function's body defines.
+    fn body(&mut self, work: &Work<'t>) {
+        let mut at = work.start;
+        while at < work.end {
+            let opens_type = self.is_word(at)
+                && matches!(self.word(at), b"struct" | b"union" | b"enum")
+                && (self.is(at + 1, b'{') || self.is_word(at + 1) && self.is(at + 2, b'{'));
+            at = if opens_type && at + 2 < work.end { self.item(at, work).max(at + 1) } else { at + 1 };
+        }
+    }
+
+    fn enumerators(&mut self, work: &Work<'t>, owner: Option<&Owner<'t>>) {
+        let mut at = work.start;
+        while at < work.end {
+            let is_plain = at + 1 >= work.end
+                || self.is(at + 1, b',')
+                || self.is(at + 1, b'=')
+                || self.is_word(at + 1) && is_attribute(self.word(at + 1));
+            if self.is_word(at) && is_plain {
+                let name = *self.token(at);
+                self.found.add(Kind::Enumerator, &name).owner = owner.cloned();
+            }
+            while at < work.end && !self.is(at, b',') {
+                let is_bracket = self.is(at, b'(') || self.is(at, b'{') || self.is(at, b'[');
+                at = if is_bracket { self.after(at) } else { at + 1 };
+            }
+            at += 1;
+        }
+    }
+
+    /// Whether an atom is a word that might name something.
+    fn names(&self, atom: Atom) -> bool {
+        atom.shape == Shape::Word && !is_attribute(self.word(atom.at)) && !is_keyword(self.word(atom.at))
+    }
+
+    /// The atom, among some, whose word is the name of a function: the group after it holds the parameters.
+    fn function_name(&self, atoms: &[Atom]) -> Option<usize> {
+        let mut chosen: Option<usize> = None;
+        for (number, pair) in atoms.windows(2).enumerate() {
+            if !self.names(pair[0]) || pair[1].shape != Shape::Group {
+                continue;
+            }
+            // What looked like a function before was a macro ahead of the type, if a type stands between.
+            let follows_type = number > 0 && {
+                let before = atoms[number - 1];
+                before.shape == Shape::Star
+                    || before.shape == Shape::Word
+                        && !is_attribute(self.word(before.at))
+                        && (!self.word(before.at).starts_with(b"__") || is_base_type(self.word(before.at)))
+            };
+            // So was one that is written in capitals right before: `SOME_TYPE(x) f(void)`.
+            let word = self.word(pair[0].at);
+            let after_macro = chosen
+                .is_some_and(|first| first + 2 == number && is_upper(self.word(atoms[first].at)))
+                && !is_upper(word)
+                && !word.starts_with(b"__");
+            if chosen.is_none() || follows_type || after_macro {
+                chosen = Some(number);
+            }
+        }
+        chosen
+    }
+
+    /// The name in `(*name)`, `(*name[3])` or `(*name(int))`, and whether it is the latter.
+    fn pointer_name(&self, group: usize) -> Option<Declared> {
+        let mut inside = self.inside(group);
+        loop {
+            let mut name = None;
+            let mut star = false;
+            let mut at = inside.start;
+            let mut deeper = None;
+            while at < inside.end {
+                if self.is_word(at) {
+                    if !is_attribute(self.word(at)) && !is_keyword(self.word(at)) {
+                        name = Some(at);
+                    }
+                    at += 1;
+                } else if self.is(at, b'*') || self.is(at, b'^') {
+                    star = true;
+                    name = None;
+                    at += 1;
+                } else if self.is(at, b'(') {
+                    if star && name.is_none() {
+                        deeper = Some(at);
+                    }
+                    break;
+                } else {
+                    break;
+                }
+            }
+            match (name, deeper) {
+                (Some(name), _) if star => {
+                    return Some(Declared { name, is_function: self.is(name + 1, b'(') })
+                }
+                (None, Some(group)) => inside = self.inside(group),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A function, whose body opens after the atoms so far.
+    fn function(&mut self, open: usize) {
+        let atoms = std::mem::take(&mut self.atoms);
+        self.function_of(&atoms, open);
+        self.atoms = atoms;
+    }
+
+    fn function_of(&mut self, atoms: &[Atom], open: usize) {
+        let Some(first) = atoms.first().map(|atom| *self.token(atom.at)) else { return };
+        let inside = self.inside(open);
+        let is_static = self.has_word(atoms, b"static");
+        let end_line = self.end_line(open);
+        let finish = |definition: &mut Definition<'t>| {
+            definition.start_line = first.line;
+            definition.end_line = end_line;
+            definition.is_static = is_static;
+        };
+        let Some(number) = self.function_name(atoms) else {
+            let pointers = atoms.iter().filter(|atom| atom.shape == Shape::Group);
+            let found =
+                pointers.filter_map(|atom| self.pointer_name(atom.at)).find(|found| found.is_function);
+            if let Some(Declared { name, .. }) = found {
+                let name = *self.token(name);
+                finish(self.found.add(Kind::Function, &name));
+                self.work.push(Work { start: inside.start, end: inside.end, scope: Scope::Body });
+            }
+            return;
+        };
+        self.work.push(Work { start: inside.start, end: inside.end, scope: Scope::Body });
+        let name = *self.token(atoms[number].at);
+        let word = name.of(self.text);
+        let arguments = self.arguments(atoms[number + 1].at);
+        let made = generated::rule(word);
+        if !made.is_empty() {
+            self.make(&name, &arguments, made, is_static, (first.line, end_line), false);
+            return;
+        }
+        let is_wrapped = atoms.get(number + 2).is_some_and(|atom| atom.shape == Shape::Group);
+        let has_type = atoms[..number].iter().any(|atom| {
+            atom.shape == Shape::Word && !is_attribute(self.word(atom.at)) && self.word(atom.at) != b"static"
+        });
+        let macro_like = is_upper(word) && !has_type;
+        match arguments.first() {
+            // FNAME(walk_addr)(...) and DEFINE_IDTENTRY(exc_divide_error): the macro makes the name of its argument.
+            Some(&(Some(argument), true)) if is_wrapped || macro_like => {
+                let definition = self.found.add(Kind::Function, &argument);
+                definition.via = Some(Cow::Borrowed(word));
+                finish(definition);
+            }
+            _ => finish(self.found.add(Kind::Function, &name)),
+        }
+    }
+
+    fn has_word(&self, atoms: &[Atom], word: &[u8]) -> bool {
+        atoms.iter().any(|atom| atom.shape == Shape::Word && self.word(atom.at) == word)
+    }
+
+    /// The arguments of a macro: of each its first name, and whether that is all of it.
+    fn arguments(&self, group: usize) -> Vec<(Option<Token>, bool)> {
+        let inside = self.inside(group);
+        let mut arguments = Vec::new();
+        let mut name = None;
+        let mut count = 0;
+        let mut at = inside.start;
+        while at < inside.end && arguments.len() < MOST_ARGUMENTS {
+            if self.is(at, b',') {
+                arguments.push((name.take(), count == 1));
+                count = 0;
+                at += 1;
+                continue;
+            }
+            if self.is_word(at) && !is_keyword(self.word(at)) && name.is_none() {
+                name = Some(*self.token(at));
+            }
+            count += 1;
+            let is_bracket = self.is(at, b'(') || self.is(at, b'{') || self.is(at, b'[');
+            at = if is_bracket { self.after(at) } else { at + 1 };
+        }
+        arguments.push((name, count == 1));
+        arguments
+    }
+
+    /// Tells of what a macro makes.
+    fn make(
+        &mut self,
+        name: &Token,
+        arguments: &[(Option<Token>, bool)],
+        made: &[Made],
+        is_static: bool,
+        lines: (u32, u32),
+        in_type: bool,
+    ) {
+        let via = name.of(self.text);
+        for one in made {
+            let Some((at, name)) = one.name(name, arguments, self.text) else { continue };
+            let kind = if in_type && one.kind == Kind::Variable { Kind::Member } else { one.kind };
+            let definition = self.found.add_named(kind, &at, name);
+            definition.via = (definition.name != via).then_some(Cow::Borrowed(via));
+            definition.start_line = lines.0;
+            definition.end_line = lines.1;
+            definition.is_static = is_static;
+            definition.is_declaration = one.is_declaration && !in_type;
+        }
+    }
+
+    /// What the atoms so far declare; `end` is the last token of it.
+    fn declaration(&mut self, work: &Work<'t>, end: usize) {
+        let atoms = std::mem::take(&mut self.atoms);
+        // Of what a function's body declares, types are looked for, and nothing else.
+        let is_typedef = atoms.first().is_some_and(|first| self.word(first.at) == b"typedef");
+        if !atoms.is_empty() && (is_typedef || !matches!(work.scope, Scope::Body)) {
+            self.declaration_of(&atoms, work, end);
+        }
+        self.atoms = atoms;
+    }
+
+    fn declaration_of(&mut self, atoms: &[Atom], work: &Work<'t>, end: usize) {
+        let lines = (self.token(atoms[0].at).line, self.token(end).line);
+        let is_static = self.has_word(atoms, b"static");
+        let is_typedef = self.has_word(atoms, b"typedef");
+        let is_extern = self.has_word(atoms, b"extern");
+        let plain = atoms.iter().position(|atom| match atom.shape {
+            Shape::Word => {
+                let word = self.word(atom.at);
+                !is_attribute(word)
+                    && !matches!(word, b"static" | b"extern" | b"const" | b"typedef" | b"volatile")
+            }
+            Shape::Group => false,
+            _ => true,
+        });
+        let Some(first) = plain else { return };
+        if let [name, group, rest @ ..] = &atoms[first..] {
+            let is_macro = self.names(*name) && group.shape == Shape::Group;
+            if is_macro
+                && !(self.is_pointer(group.at) && rest.first().is_some_and(|r| r.shape == Shape::Group))
+            {
+                self.invocation(name.at, group.at, work, is_static, lines);
+                return;
+            }
+        }
+        for (number, piece) in atoms[first..].split(|atom| atom.shape == Shape::Comma).enumerate() {
+            let in_type = matches!(work.scope, Scope::Members { .. });
+            let Some(declared) = self.declared(piece, number == 0, in_type) else { continue };
+            let name = *self.token(declared.name);
+            let has_value = piece.iter().any(|atom| atom.shape == Shape::Equals);
+            let kind = match work.scope {
+                Scope::Members { .. } => Kind::Member,
+                _ if is_typedef => Kind::Typedef,
+                _ if declared.is_function => Kind::Function,
+                _ => Kind::Variable,
+            };
+            let definition = self.found.add(kind, &name);
+            (definition.start_line, definition.end_line) = lines;
+            definition.is_static = is_static;
+            definition.is_declaration =
+                kind == Kind::Function || kind == Kind::Variable && is_extern && !has_value;
+            if let Scope::Members { owner, path } = &work.scope {
+                definition.owner.clone_from(owner);
+                if !path.is_empty() {
+                    definition.path = Some(Cow::Owned([path, &*definition.name].concat()));
+                }
+            }
+        }
+    }
+
+    /// `(*` or `(attribute *`.
+    fn is_pointer(&self, group: usize) -> bool {
+        let inside = self.inside(group);
+        let mut at = inside.start;
+        while at < inside.end && self.is_word(at) && at < inside.start + 3 {
+            at += 1;
+        }
+        at < inside.end && (self.is(at, b'*') || self.is(at, b'^'))
+    }
+
+    /// What one declarator declares. Only the first one has its type before it.
+    fn declared(&self, piece: &[Atom], is_first: bool, in_type: bool) -> Option<Declared> {
+        let body = piece.iter().rposition(|atom| atom.shape == Shape::Block).map_or(0, |block| block + 1);
+        let has_type = !is_first || body > 0;
+        let piece = &piece[body..];
+        let end = piece.iter().position(|atom| matches!(atom.shape, Shape::Equals | Shape::Colon));
+        let piece = &piece[..end.unwrap_or(piece.len())];
+        let function = if in_type { None } else { self.function_name(piece) };
+        for (number, atom) in piece.iter().enumerate() {
+            let is_called = matches!(piece.get(number + 1), Some(next) if matches!(next.shape, Shape::Group | Shape::Index));
+            if atom.shape == Shape::Group
+                && is_called
+                && self.is_pointer(atom.at)
+                && function.is_none_or(|f| f + 1 >= number)
+            {
+                return self.pointer_name(atom.at);
+            }
+        }
+        if let Some(number) = function.filter(|&number| number > 0 || has_type) {
+            let looks_like_attribute = is_upper(self.word(piece[number].at))
+                && number > 1
+                && self.names(piece[number - 1])
+                && (has_type || !matches!(self.word(piece[number - 2].at), b"struct" | b"union" | b"enum"));
+            if !looks_like_attribute {
+                return Some(Declared { name: piece[number].at, is_function: true });
+            }
+        }
+        let mut name = None;
+        for (number, atom) in piece.iter().enumerate() {
+            let is_called = piece.get(number + 1).is_some_and(|next| next.shape == Shape::Group);
+            if self.names(*atom) && !is_called {
+                name = Some(number);
+            }
+        }
+        let number = name?;
+        if !has_type {
+            // `struct s;` declares nothing, and a single word is a macro.
+            let before = piece[..number].iter().rev().find(|atom| {
+                atom.shape == Shape::Star
+                    || atom.shape == Shape::Word && !is_attribute(self.word(atom.at))
+                    || atom.shape == Shape::Group
+            })?;
+            if before.shape == Shape::Word && matches!(self.word(before.at), b"struct" | b"union" | b"enum") {
+                return None;
+            }
+        }
+        Some(Declared { name: piece[number].at, is_function: false })
+    }
+
+    /// A macro that stands as a declaration.
+    fn invocation(&mut self, name: usize, group: usize, work: &Work<'t>, is_static: bool, lines: (u32, u32)) {
+        let word = self.word(name);
+        let name = *self.token(name);
+        if let Scope::Members { owner, path } = &work.scope {
+            if let Some(skipped) = generated::members_after(word) {
+                let inside = self.inside(group);
+                let mut start = inside.start;
+                for _ in 0..skipped {
+                    while start < inside.end && !self.is(start, b',') {
+                        start = if self.is(start, b'(') || self.is(start, b'{') {
+                            self.after(start)
+                        } else {
+                            start + 1
+                        };
+                    }
+                    start += 1;
+                }
+                let scope = Scope::Members { owner: owner.clone(), path: path.clone() };
+                if start < inside.end {
+                    self.work.push(Work { start, end: inside.end, scope });
+                }
+            }
+            let arguments = self.arguments(group);
+            let before = self.found.count();
+            self.make(&name, &arguments, generated::rule(word), is_static, lines, true);
+            for definition in self.found.since(before) {
+                definition.owner.clone_from(owner);
+                if !path.is_empty() {
+                    definition.path = Some(Cow::Owned([path, &*definition.name].concat()));
+                }
+            }
+            return;
+        }
+        let made = generated::rule(word);
+        if !made.is_empty() {
+            let arguments = self.arguments(group);
+            self.make(&name, &arguments, made, is_static, lines, false);
+        }
+    }
+}
+
+/// No macro that makes something has more arguments that matter.
+const MOST_ARGUMENTS: usize = 12;
+/// Nothing real nests so deep that a member's path has more bytes.
+const LONGEST_PATH: usize = 400;
+
+fn is_upper(word: &[u8]) -> bool {
+    word.iter().any(u8::is_ascii_uppercase) && !word.iter().any(u8::is_ascii_lowercase)
+}
+
+/// Types whose names start like those of attributes.
+fn is_base_type(word: &[u8]) -> bool {
+    let word = word.strip_prefix(b"__").unwrap_or(word);
+    word.ends_with(b"_t")
+        || matches!(word, b"u8" | b"u16" | b"u32" | b"u64" | b"s8" | b"s16" | b"s32" | b"s64")
+        || matches!(word, b"be16" | b"be32" | b"be64" | b"le16" | b"le32" | b"le64" | b"sum16" | b"wsum")
+}
