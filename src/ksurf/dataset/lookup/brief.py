@@ -43,23 +43,35 @@ _SYMBOL = (
 
 
 def functions_in_brief(
-    names: Sequence[str], kernels: Kernels, *, placed: Collection[str] = (), callers: bool = True
+    names: Sequence[str],
+    kernels: Kernels,
+    *,
+    placed: Collection[str] = (),
+    callers: bool = True,
+    prototypes: bool = False,
 ) -> dict[str, list[FunctionRows]]:
     """The rows about each name on each kernel; ``None`` stands for what was not read.
 
     Where a function is declared is read of names that several functions share, and of those in ``placed``.
-    Without ``callers`` there are no call sites at all.
+    Without ``callers`` there are no call sites at all, and with ``prototypes`` these are read too.
     """
 
     def read(kernel: tuple[Kernel, Path]) -> dict[str, FunctionRows]:
-        return _brief(kernel[0], directory_at(kernel[1]), names, placed, callers=callers)
+        tables = directory_at(kernel[1])
+        return _brief(kernel[0], tables, names, placed, callers=callers, prototypes=prototypes)
 
     found = in_parallel(read, kernels)
     return {name: [rows[name] for rows in found] for name in names}
 
 
 def _brief(
-    kernel: Kernel, tables: Directory, names: Sequence[str], placed: Collection[str], *, callers: bool
+    kernel: Kernel,
+    tables: Directory,
+    names: Sequence[str],
+    placed: Collection[str],
+    *,
+    callers: bool,
+    prototypes: bool,
 ) -> dict[str, FunctionRows]:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -73,10 +85,12 @@ def _brief(
     shared = [id_ for id_, name in own_names.items() if counts[name] > 1 or name in placed]
     places = table.at(shared, ["decl_file", "decl_line"])
     functions: dict[str, list[Function]] = defaultdict(list)
-    for id_, (external,) in table.at(own_names, ["external"]).items():
+    columns = ["external", "prototype"] if prototypes else ["external"]
+    for id_, (external, *prototype) in table.at(own_names, columns).items():
         file, line = places.get(id_, (None, None))
         name = own_names[id_]
-        functions[name].append(Function(id_, name, None, file, line, external, None, None))
+        text = prototype[0] if prototype else None
+        functions[name].append(Function(id_, name, None, file, line, external, None, text))
     instances: dict[int, list[Instance]] = defaultdict(list)
     symbols: dict[int, list[Symbol]] = defaultdict(list)
     copies: dict[int, list[CallSite]] = defaultdict(list)

@@ -14,7 +14,7 @@ from ksurf.surface.function import FunctionStatus, judge
 from ksurf.surface.function_change import compare_functions
 from ksurf.surface.history import changes_between
 
-__all__ = ["Held", "function_facts"]
+__all__ = ["Held", "function_facts", "own_functions"]
 
 _Row = TypeVar("_Row", Instance, Symbol, Caller)
 
@@ -33,7 +33,7 @@ class Held:
         found: dict[str, list[Function]] = {}
         for function in rows.functions:
             found.setdefault(function.name, []).append(function)
-        self.functions = {name: held for name, own in found.items() if (held := _own(own, file))}
+        self.functions = {name: held for name, own in found.items() if (held := own_functions(own, file))}
         self._instances = _by_function(rows.instances, lambda one: one.function)
         self._symbols = _by_function(rows.symbols, lambda one: one.function)
         self._callers = _by_function(rows.callers, lambda one: one.callee)
@@ -77,7 +77,8 @@ def _by_function(rows: Iterable[_Row], key: Callable[[_Row], int | None]) -> dic
     return found
 
 
-def _own(functions: Sequence[Function], file: str) -> tuple[Function, ...]:
+def own_functions(functions: Sequence[Function], file: str) -> tuple[Function, ...]:
+    """Those of a name that a file defines, or, if it defines none, those that may have been moved there."""
     here = tuple(function for function in functions if function.decl_file == file)
     if here:
         return here
