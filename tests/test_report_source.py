@@ -59,7 +59,7 @@ FACTS = PageFacts(
 
 def text_page(content: bytes) -> Page:
     layer = PageLayer(Layer.TEXT, reason="its names are not indexed")
-    return names_page(content, "a.c", (), layer, tree="demo", kernel=None)
+    return names_page(content, "a.c", None, layer, tree="demo", kernel=None)
 
 
 def test_markdown_has_the_published_shape() -> None:
@@ -109,7 +109,7 @@ def test_what_kernels_made_of_a_function_stands_below_it() -> None:
     assert "  // inlined demo_call</span>" in html
     document = json.loads(page_json(shown))
     assert document["lines"][7]["calls"] == [
-        {"callee": "demo_call", "outcome": "inlined", "kernels": [K73.id]}
+        {"callee": "demo_call", "outcome": "inlined", "kernels": [K73.id], "copies": 1, "by_line": True}
     ]
     assert document["lines"][8]["calls"] is None
     (function,) = document["functions"].values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 
 from ksurf.report.source_diff import comparison_json, comparison_text
 from ksurf.source.compare import Comparison, DefinitionChange, compare
-from ksurf.source.compose import NamedPlace, names_page
+from ksurf.source.compose import names_page
 from ksurf.source.line_diff import aligned, hunks, in_order
+from ksurf.source.names import Definition, FileNames
 from ksurf.source.page import Layer, Page, PageLayer
-from ksurf.source.semantic.model import SymbolKind
+from ksurf.source.place import Place
 
 LINES = st.lists(st.sampled_from("abcdefgh"), max_size=30)
 
@@ -56,14 +58,16 @@ def test_long_lists_take_no_long_time() -> None:
 def sided(text: str, *left_out: int) -> Page:
     """A page whose functions are the lines ``int NAME(...)``, each up to the line ``}``."""
     lines = text.encode().split(b"\n")
-    places = []
+    found_here = []
     for number, line in enumerate(lines, start=1):
         found = re.match(rb"int (\w+)\(", line)
         if found and number not in left_out:
             last = lines.index(b"}", number) + 1
-            places.append(NamedPlace(found[1].decode(), SymbolKind.FUNCTION, number, 5, number, last))
+            place = Place("a.c", number, 5)
+            found_here.append(Definition(found[1].decode(), "function", place, number, last, False, False))
     layer = PageLayer(Layer.SEMANTIC, unit="a.o")
-    page = names_page(text.encode(), "a.c", places, layer, tree="tree", kernel=None)
+    names = FileNames("a.c", 0, tuple(found_here), ())
+    page = names_page(text.encode(), "a.c", names, layer, tree="tree", kernel=None)
     return replace(
         page, lines=tuple(line._replace(is_inactive=line.number in left_out) for line in page.lines)
     )
@@ -140,6 +144,8 @@ def test_hunks_are_a_patch(old: list[str], new: list[str]) -> None:
     ],
 )
 def test_patch_takes_what_is_printed(tmp_path: Path, old: str, new: str) -> None:
+    if shutil.which("patch") is None:
+        pytest.skip("patch is not installed")
     text = plain(comparison_text("a.c", compare(sided(old), sided(new))))
     (tmp_path / "a.c").write_text(old)
     patch = text[text.index("--- tree/a.c") :]

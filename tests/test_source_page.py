@@ -7,23 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ksurf.errors import InputError
-from ksurf.source.compose import NamedPlace, names_page, split_lines
+from ksurf.source.compose import names_page, split_lines
 from ksurf.source.highlight import highlight
+from ksurf.source.names import Definition, FileNames, Identifier
 from ksurf.source.page import Hint, Layer, Line, Page, PageLayer, Span, SpanKind
+from ksurf.source.place import Place
 from ksurf.source.semantic.model import Role, SymbolKind
 from made_page import SOURCE, page
 
 TEXT_ONLY = PageLayer(Layer.TEXT, reason="its names are not indexed")
 
 
-def text_page(content: bytes, file: str = "a.c", *places: NamedPlace) -> Page:
-    return names_page(content, file, places, TEXT_ONLY, tree="demo", kernel=None)
+def text_page(content: bytes, file: str = "a.c", *definitions: Definition) -> Page:
+    names = FileNames(file, 0, definitions, ()) if definitions else None
+    return names_page(content, file, names, TEXT_ONLY, tree="demo", kernel=None)
+
+
+def definition(name: str, kind: str, line: int = 1, column: int = 1, end_line: int = 3) -> Definition:
+    return Definition(name, kind, Place("a.c", line, column), line, end_line, False, False)
 
 
 def kinds(text: str) -> list[tuple[str, str]]:
     lines = text.split("\n")
     return [
-        (lines[row][span.start : span.end], span.kind.value)
+        (lines[row][span.start : span.end], span.kind)
         for row, spans in enumerate(highlight(lines))
         for span in spans
     ]
@@ -101,7 +108,7 @@ def test_names_hints_and_what_is_left_out_stand_in_their_lines() -> None:
 
 
 def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
-    assert [(d.name, d.kind.value, d.line, d.last_line, d.signature) for d in page().definitions] == [
+    assert [(d.name, d.kind, d.line, d.last_line, d.signature) for d in page().definitions] == [
         ("FLAGS", "macro", 2, 2, "#define FLAGS"),
         ("demo_wake", "function", 6, 9, "static int demo_wake(struct demo *demo, unsigned long flags)"),
         ("demo_table", "variable", 13, 13, "int demo_table[]"),
@@ -111,10 +118,10 @@ def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
 @pytest.mark.parametrize(
     ("source", "name", "kind", "signature"),
     [
-        (b"#define A(x, \\\n y...) do { x; } while (0)", "A", SymbolKind.MACRO, "#define A(x, y...)"),
-        (b"struct a /* why */ {\n int b;\n};", "a", SymbolKind.STRUCT, "struct a"),
-        (b"typedef struct { int b; } a;", "a", SymbolKind.TYPEDEF, "typedef struct {…} a"),
-        (b"typedef int (*a)(int);", "a", SymbolKind.TYPEDEF, "typedef int (*a)(int)"),
+        (b"#define A(x, \\\n y...) do { x; } while (0)", "A", "macro", "#define A(x, y...)"),
+        (b"struct a /* why */ {\n int b;\n};", "a", "struct", "struct a"),
+        (b"typedef struct { int b; } a;", "a", "typedef", "typedef struct {…} a"),
+        (b"typedef int (*a)(int);", "a", "typedef", "typedef int (*a)(int)"),
         (
             b'static const char a[sizeof("/*")] = "b";',
             "a",
@@ -123,15 +130,15 @@ def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
         ),
     ],
 )
-def test_signatures(source: bytes, name: str, kind: SymbolKind, signature: str) -> None:
-    (found,) = text_page(source, "a.c", NamedPlace(name, kind, 1, 1, 1, 3)).definitions
+def test_signatures(source: bytes, name: str, kind: str, signature: str) -> None:
+    (found,) = text_page(source, "a.c", definition(name, kind)).definitions
     assert found.signature == signature
 
 
 def test_columns_are_bytes_and_spans_are_characters() -> None:
     content = "\t/* é€ */ int ünter, b;\n".encode()
     column = content.index(b"b;") + 1
-    found = text_page(content, "a.c", NamedPlace("b", SymbolKind.VARIABLE, 1, column, 1, 1))
+    found = text_page(content, "a.c", definition("b", "variable", 1, column, 1))
     line = found.lines[0]
     (name,) = [span for span in line.spans if span.role is Role.DEFINITION]
     assert line.text[name.start : name.end] == "b"
@@ -139,12 +146,52 @@ def test_columns_are_bytes_and_spans_are_characters() -> None:
 
 def test_what_a_stale_index_says_of_lines_that_are_gone_is_left_out() -> None:
     places = [
-        NamedPlace("far", SymbolKind.FUNCTION, 9, 1, 9, 9),
-        NamedPlace("right", SymbolKind.FUNCTION, 1, 900, 1, 1),
+        definition("far", "function", 9, 1, 9),
+        definition("right", "function", 1, 900, 1),
     ]
     assert text_page(b"int a;\n", "a.c", *places).lines == (
         Line(1, "int a;", (Span(0, 3, SpanKind.KEYWORD),)),
     )
+
+
+def test_the_names_layer_knows_names_and_not_what_they_stand_for() -> None:
+    content = b"struct a { int b; };\nint c(int if_b);\nint d(void) { return c(1); }\n"
+    rows = [("a", "struct", 1, 8, False), ("b", "member", 1, 16, False), ("c", "function", 2, 5, True)]
+    rows.append(("d", "function", 3, 5, False))
+    definitions = tuple(
+        Definition(name, kind, Place("a.c", line, column), line, line, False, declared)
+        for name, kind, line, column, declared in rows
+    )
+    identifiers = tuple(
+        Identifier(name, line, column)
+        for name, line, column in (
+            ("a", 1, 8),
+            ("b", 1, 16),
+            ("c", 2, 5),
+            ("if_b", 2, 11),
+            ("d", 3, 5),
+            ("return", 3, 15),
+        )
+    )
+    names = FileNames("a.c", 3, definitions, (*identifiers, Identifier("c", 3, 22)))
+    found = names_page(content, "a.c", names, TEXT_ONLY, tree="demo", kernel=None)
+    assert [
+        (line.number, line.text[span.start : span.end], span.kind, span.role)
+        for line in found.lines
+        for span in line.spans
+        if span.kind not in {"keyword", "number"}
+    ] == [
+        (1, "a", "struct", Role.DEFINITION),
+        (1, "b", "member", Role.DEFINITION),
+        (2, "c", "function", Role.DECLARATION),
+        (2, "if_b", "identifier", None),
+        (3, "d", "function", Role.DEFINITION),
+        (3, "c", "identifier", None),
+    ]
+    assert [(one.name, one.signature) for one in found.definitions] == [
+        ("a", "struct a"),
+        ("d", "int d(void)"),
+    ]
 
 
 def test_a_file_that_is_no_c_is_plain() -> None:

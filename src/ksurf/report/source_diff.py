@@ -47,7 +47,7 @@ def _document(file: str, found: Comparison) -> Iterator[str]:
         yield click.style("Definitions", bold=True)
     for diff in found.definitions:
         change = click.style(f"{diff.change.value:<9}", fg=_COLORS[diff.change])
-        yield f"  {change} {diff.kind.value:<10} {_shown(diff.name)}  {_places(diff)}"
+        yield f"  {change} {diff.kind:<10} {_shown(diff.name)}  {_places(diff)}{_other(diff)}"
         if diff.signature_changed:
             yield click.style(f"    {_shown(diff.old_signature or '')}", fg="red")
             yield click.style(f"    {_shown(diff.new_signature or '')}", fg="green")
@@ -71,6 +71,13 @@ def _places(diff: DefinitionDiff) -> str:
         if diff.old_line != diff.new_line
         else f"line {diff.new_line}"
     )
+
+
+def _other(diff: DefinitionDiff) -> str:
+    if diff.other_file is None:
+        return ""
+    way = "now" if diff.change is DefinitionChange.REMOVED else "before"
+    return f"; {way} in {_shown(diff.other_file)}"
 
 
 def _unified(file: str, found: Comparison) -> Iterator[str]:
@@ -136,11 +143,12 @@ def comparison_json(file: str, found: Comparison) -> str:
             {
                 "change": diff.change.value,
                 "name": diff.name,
-                "kind": diff.kind.value,
+                "kind": diff.kind,
                 "old_line": diff.old_line,
                 "new_line": diff.new_line,
                 "old_signature": diff.old_signature,
                 "new_signature": diff.new_signature,
+                "other_file": diff.other_file,
             }
             for diff in found.definitions
         ],

@@ -70,9 +70,9 @@ def _document(page: Page, link: Link, style: bool) -> Iterator[str]:
     if page.definitions:
         yield '<section class="definitions">\n<h2>Definitions</h2>\n<ul>\n'
         for found in page.definitions:
-            yield f'<li class="{found.kind.value}"><a href="#L{found.line}" title="{_text(found.signature)}">'
+            yield f'<li class="{found.kind}"><a href="#L{found.line}" title="{_text(found.signature)}">'
             yield f"{_text(found.name)}</a>"
-            facts = page.facts.functions.get(found.name) if found.kind is SymbolKind.FUNCTION else None
+            facts = page.facts.functions.get(found.name) if found.kind == SymbolKind.FUNCTION else None
             if facts:
                 yield (
                     "\n<ul>\n"
@@ -89,12 +89,12 @@ def _row(line: Line, page: Page, link: Link) -> str:
     number = line.number
     return (
         f'<tr id="L{number}"{left_out}><td class="number"><a href="#L{number}">{number}</a></td>'
-        f"<td><pre>{_code(line, page, link)}{_marks(page.facts.marks.get(number))}</pre></td></tr>\n"
+        f"<td><pre>{_code(line, page, link)}{_marks(page.facts.marks.get(number), page)}</pre></td></tr>\n"
     )
 
 
-def _marks(marks: LineMarks | None) -> str:
-    said = marks_text(marks) if marks else ""
+def _marks(marks: LineMarks | None, page: Page) -> str:
+    said = marks_text(marks, page.kernel) if marks else ""
     return f'<span class="marks">  // {_text(said)}</span>' if said else ""
 
 
@@ -122,7 +122,7 @@ def _code(line: Line, page: Page, link: Link) -> str:
 
 
 def _span(text: str, span: Span, page: Page, link: Link) -> str:
-    kind = "number-token" if span.kind.value == "number" else span.kind.value
+    kind = "number-token" if span.kind == "number" else span.kind
     defined = " definition" if span.role is Role.DEFINITION else ""
     if span.symbol is None:
         return f'<span class="{kind}{defined}">{_text(text)}</span>'

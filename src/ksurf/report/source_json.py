@@ -65,7 +65,7 @@ def _line(line: Line, marks: LineMarks | None) -> dict[str, Any]:
             {
                 "start": start,
                 "end": end,
-                "kind": kind.value,
+                "kind": kind,
                 "role": None if role is None else role.value,
                 "symbol": symbol,
             }
@@ -79,6 +79,8 @@ def _line(line: Line, marks: LineMarks | None) -> dict[str, Any]:
                 "callee": call.callee,
                 "outcome": call.outcome.value,
                 "kernels": [kernel.id for kernel in call.kernels],
+                "copies": call.copies,
+                "by_line": call.by_line,
             }
             for call in marks.calls
         ]
@@ -88,7 +90,7 @@ def _line(line: Line, marks: LineMarks | None) -> dict[str, Any]:
 def _definition(found: PageDefinition) -> dict[str, Any]:
     return {
         "name": found.name,
-        "kind": found.kind.value,
+        "kind": found.kind,
         "line": found.line,
         "first_line": found.first_line,
         "last_line": found.last_line,
@@ -98,7 +100,7 @@ def _definition(found: PageDefinition) -> dict[str, Any]:
 
 def _symbol(symbol: Symbol) -> dict[str, Any]:
     return {
-        "kind": symbol.kind.value,
+        "kind": symbol.kind,
         "name": symbol.name,
         "usr": symbol.usr,
         "type": symbol.type or None,

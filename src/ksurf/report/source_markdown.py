@@ -52,7 +52,7 @@ def _document(page: Page) -> Iterator[str]:
         yield "Definitions"
     for found in listed:
         yield f"- {_safe(found.name)}"
-        facts = page.facts.functions.get(found.name) if found.kind is SymbolKind.FUNCTION else None
+        facts = page.facts.functions.get(found.name) if found.kind == SymbolKind.FUNCTION else None
         if facts:
             yield from (f"  - {_safe(said)}" for said in facts_lines(facts))
     for said in layer_lines(page):

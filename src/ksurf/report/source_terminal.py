@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ksurf.report.source_text import VISIBLE, facts_lines, layer_lines, marks_text
-from ksurf.source.facts import LineMarks
 from ksurf.source.page import Layer, Line, Page, SpanKind
 from ksurf.source.semantic.model import Role, SymbolKind
 
@@ -17,7 +16,7 @@ __all__ = ["page_text"]
 
 _BOLD, _DIM, _END = "\033[1m", "\033[2m", "\033[0m"
 _YELLOW = "\033[33m"
-_COLORS = {
+_COLORS: dict[str, str] = {
     SpanKind.COMMENT: "\033[90m",
     SpanKind.STRING: "\033[32m",
     SpanKind.INCLUDE: "\033[32m",
@@ -48,14 +47,14 @@ def _document(page: Page, color: bool) -> Iterator[str]:
     yield from (_styled(line, _DIM, color) for line in others)
     yield ""
     for line in page.lines:
-        yield _line(line, page.facts.marks.get(line.number), color)
+        yield _line(line, _marks(page, line), color)
     if page.definitions:
         yield ""
         yield _styled("Definitions", _BOLD, color)
     for found in page.definitions:
         signature = found.signature.translate(VISIBLE)
-        yield f"{_styled(f'{found.line:>6}', _DIM, color)}  {found.kind.value:<10} {signature}"
-        facts = page.facts.functions.get(found.name) if found.kind is SymbolKind.FUNCTION else None
+        yield f"{_styled(f'{found.line:>6}', _DIM, color)}  {found.kind:<10} {signature}"
+        facts = page.facts.functions.get(found.name) if found.kind == SymbolKind.FUNCTION else None
         for said in facts_lines(facts) if facts else ():
             yield _styled(f"{'':19}{said}".translate(VISIBLE), _DIM, color)
 
@@ -64,9 +63,13 @@ def _styled(text: str, style: str, color: bool) -> str:
     return f"{style}{text}{_END}" if color else text
 
 
-def _line(line: Line, marks: LineMarks | None, color: bool) -> str:
+def _marks(page: Page, line: Line) -> str:
+    marks = page.facts.marks.get(line.number)
+    return _shown(marks_text(marks, page.kernel)) if marks else ""
+
+
+def _line(line: Line, said: str, color: bool) -> str:
     body = _coloured(line) if color else _plain(line)
-    said = marks_text(marks) if marks else ""
     after = _styled(f"  // {said}", _DIM, color) if said else ""
     left_out = "-" if line.is_inactive else " "
     number = f"{line.number:>6}{left_out} "

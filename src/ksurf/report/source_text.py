@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from ksurf.kernel import Kernel
 from ksurf.source.facts import CallOutcome, FunctionFacts, FunctionOnKernel, LineMarks
 from ksurf.source.page import Layer, Line, Page
 
@@ -40,6 +41,7 @@ VISIBLE = {
 """For :meth:`str.translate`: a source may hold what a terminal obeys, and what hides how code runs."""
 
 _CALLERS = 6
+_KERNELS = 2
 
 
 def with_hints(line: Line) -> str:
@@ -56,7 +58,7 @@ def with_hints(line: Line) -> str:
 
 def title(page: Page) -> str:
     """Whose source it is, and as whom it is shown."""
-    if page.kernel is None:
+    if page.kernel is None or not page.is_semantic:
         return page.tree
     return f"{page.tree}, as {page.kernel.release} ({page.kernel.arch}) has it"
 
@@ -86,14 +88,39 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join(parts)
 
 
-def marks_text(marks: LineMarks) -> str:
-    """What binaries did with the calls of a line: ``inlined kvm_vcpu_kick; called printk``."""
-    by_outcome: dict[CallOutcome, list[str]] = {}
-    for call in marks.calls:
-        names = by_outcome.setdefault(call.outcome, [])
+def marks_text(marks: LineMarks, kernel: Kernel | None) -> str:
+    """What binaries did with the calls of a line: ``inlined kvm_vcpu_kick; called printk``.
+
+    Where the page's kernel is among those that tell, it alone counts; else it is said on which it is so.
+    """
+    own = [call for call in marks.calls if kernel in call.kernels]
+    told = {one for call in marks.calls for one in call.kernels}
+    groups: dict[tuple[CallOutcome, tuple[Kernel, ...]], list[str]] = {}
+    for call in own or marks.calls:
+        names = groups.setdefault((call.outcome, () if own else call.kernels), [])
         if call.callee not in names:
             names.append(call.callee)
-    return "; ".join(f"{outcome.value} {', '.join(names)}" for outcome, names in by_outcome.items())
+    return "; ".join(
+        f"{_OUTCOMES[outcome]} {', '.join(names)}{_on(kernels, len(told))}"
+        for (outcome, kernels), names in groups.items()
+    )
+
+
+_OUTCOMES = {
+    CallOutcome.INLINED: "inlined",
+    CallOutcome.DIRECT: "called",
+    CallOutcome.POSSIBLE: "possibly called",
+    CallOutcome.ABSENT: "nothing left of",
+}
+
+
+def _on(kernels: Sequence[Kernel], told: int) -> str:
+    """On which kernels something is so, if that is not all that tell."""
+    if not kernels or len(kernels) == told:
+        return ""
+    if len(kernels) > _KERNELS:
+        return f" (on {len(kernels)} of {told} kernels)"
+    return f" (on {', '.join(kernel.release for kernel in kernels)})"
 
 
 def facts_lines(facts: FunctionFacts) -> Iterator[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ksurf.source.line_diff import Run, aligned, in_order
 from ksurf.source.page import Page, PageDefinition
-from ksurf.source.semantic.model import LineRange, SymbolKind
+from ksurf.source.semantic.model import LineRange
 
-__all__ = ["Comparison", "DefinitionChange", "DefinitionDiff", "LeftOut", "compare"]
+if TYPE_CHECKING:
+    from ksurf.source.names import NamesIndex
+
+__all__ = ["Comparison", "DefinitionChange", "DefinitionDiff", "LeftOut", "compare", "with_other_files"]
 
 
 class DefinitionChange(StrEnum):
@@ -34,11 +38,13 @@ class DefinitionDiff:
 
     change: DefinitionChange
     name: str
-    kind: SymbolKind
+    kind: str
     old_line: int | None
     new_line: int | None
     old_signature: str | None
     new_signature: str | None
+    other_file: str | None = None
+    """The one file that defines it on the side where this one does not."""
 
     @property
     def signature_changed(self) -> bool:
@@ -90,6 +96,30 @@ def compare(old: Page | None, new: Page | None) -> Comparison:
     )
 
 
+def with_other_files(
+    found: Comparison, file: str, old: NamesIndex | None, new: NamesIndex | None
+) -> Comparison:
+    """Say of what was removed, and of what was added, which other file has it on the other side."""
+
+    def told(diff: DefinitionDiff) -> DefinitionDiff:
+        index = {DefinitionChange.REMOVED: new, DefinitionChange.ADDED: old}.get(diff.change)
+        if index is None:
+            return diff
+        files = {
+            one.place.file
+            for one in index.definitions(diff.name)
+            if not one.is_declaration and (one.kind == diff.kind or diff.kind not in _SURE)
+        }
+        files.discard(file)
+        return replace(diff, other_file=files.pop()) if len(files) == 1 else diff
+
+    return replace(found, definitions=tuple(map(told, found.definitions)))
+
+
+_SURE = {"function", "struct", "union", "enum", "typedef", "macro"}
+"""Kinds that both layers call the same."""
+
+
 def _definitions(old: Page | None, new: Page | None, runs: Sequence[Run]) -> Iterable[DefinitionDiff]:
     ours, theirs = (old.definitions if old else ()), (new.definitions if new else ())
     pairs, only_old, only_new = _paired(ours, theirs)
@@ -120,7 +150,7 @@ def _paired(
     ours: Sequence[PageDefinition], theirs: Sequence[PageDefinition]
 ) -> tuple[list[tuple[PageDefinition, PageDefinition]], list[PageDefinition], list[PageDefinition]]:
     """Put definitions of one kind and name together, the first to the first; then say what is left over."""
-    waiting: defaultdict[tuple[SymbolKind, str], list[PageDefinition]] = defaultdict(list)
+    waiting: defaultdict[tuple[str, str], list[PageDefinition]] = defaultdict(list)
     for other in reversed(theirs):
         waiting[other.kind, other.name].append(other)
     pairs, only_old = [], []

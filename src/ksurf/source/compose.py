@@ -5,30 +5,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ksurf.kernel import Kernel
 from ksurf.source.facts import PageFacts
 from ksurf.source.highlight import highlight, is_c, without_comments
-from ksurf.source.page import Hint, Layer, Line, Page, PageDefinition, PageLayer, Span
+from ksurf.source.page import Hint, Layer, Line, Page, PageDefinition, PageLayer, Span, SpanKind
 from ksurf.source.semantic.model import Role, SemanticFile, SymbolKind
 
-__all__ = ["NamedPlace", "names_page", "semantic_page", "split_lines"]
+if TYPE_CHECKING:
+    from ksurf.source.names import Definition, FileNames
+
+__all__ = ["names_page", "semantic_page", "signature", "split_lines"]
 
 _SIGNATURE_LINES = 40
 _SIGNATURE_LENGTH = 1000
 _MAX_PROBLEMS = 20
-
-
-class NamedPlace(NamedTuple):
-    """A definition, as the names layer has it; lines from 1, the column from 1 in bytes."""
-
-    name: str
-    kind: SymbolKind
-    line: int
-    column: int
-    first_line: int
-    last_line: int
 
 
 def split_lines(content: bytes) -> list[bytes]:
@@ -77,7 +69,7 @@ def semantic_page(
             found.line,
             found.first_line,
             found.last_line,
-            _signature(texts, symbols[found.symbol].name, symbols[found.symbol].kind, found.first_line),
+            signature(texts, symbols[found.symbol].name, symbols[found.symbol].kind, found.first_line),
         )
         for found in seen.definitions
     ]
@@ -99,7 +91,7 @@ def semantic_page(
 def names_page(
     content: bytes,
     file: str,
-    places: Iterable[NamedPlace],
+    names: FileNames | None,
     layer: PageLayer,
     *,
     tree: str,
@@ -107,25 +99,30 @@ def names_page(
     notes: Sequence[str] = (),
     facts: PageFacts | None = None,
 ) -> Page:
-    """Make the page of a file of which only the definitions are known, or not even those."""
+    """Make the page of a file of which only the names are known, or not even those."""
     raw = split_lines(content)
-    places = sorted(places, key=lambda place: (place.line, place.column))
     tokens: defaultdict[int, list[_Token]] = defaultdict(list)
-    for place in places:
-        length = len(place.name.encode())
-        tokens[place.line].append(_Token(place.column - 1, length, place.kind, Role.DEFINITION, None))
+    found = names.definitions if names else ()
+    for definition in found:
+        place, length = definition.place, len(definition.name.encode())
+        tokens[place.line].append(_Token(place.column - 1, length, definition.kind, _role(definition), None))
+    defined = {(definition.place.line, definition.place.column) for definition in found}
+    for name in names.identifiers if names else ():
+        if (name.line, name.column) not in defined:
+            length = len(name.name.encode())
+            tokens[name.line].append(_Token(name.column - 1, length, SpanKind.IDENTIFIER, None, None))
     texts, lines = _lines(file, raw, tokens, {}, set())
     definitions = (
         PageDefinition(
-            place.name,
-            place.kind,
-            place.line,
-            place.first_line,
-            place.last_line,
-            _signature(texts, place.name, place.kind, place.first_line),
+            definition.name,
+            definition.kind,
+            definition.place.line,
+            definition.start_line,
+            definition.end_line,
+            signature(texts, definition.name, definition.kind, definition.start_line),
         )
-        for place in places
-        if place.kind not in _INSIDE
+        for definition in found
+        if definition.kind not in _UNLISTED and not definition.is_declaration
     )
     return Page(
         file=file,
@@ -140,16 +137,20 @@ def names_page(
     )
 
 
-_INSIDE = {SymbolKind.FIELD, SymbolKind.ENUMERATOR, SymbolKind.PARAMETER}
-"""What is defined inside of something that is listed."""
+_UNLISTED = {"member", "enumerator", "export", "module_info"}
+"""What is defined inside of something that is listed, or says something about it."""
+
+
+def _role(definition: Definition) -> Role:
+    return Role.DECLARATION if definition.is_declaration else Role.DEFINITION
 
 
 class _Token(NamedTuple):
     start: int
     """In bytes, from 0."""
     byte_length: int
-    kind: SymbolKind
-    role: Role
+    kind: str
+    role: Role | None
     symbol: int | None
 
 
@@ -193,13 +194,10 @@ def _characters(line: bytes, offsets: Iterable[int]) -> dict[int, int]:
 
 
 def _merged(spans: list[Span], names: list[Span], length: int) -> list[Span]:
-    """Put names among what shows without them; of two in one place the name stays."""
+    """Put names among what shows without them; of two in one place the one stays that says more."""
     names = [name for name in names if 0 <= name.start < name.end <= length]
-    if not spans:
-        merged = sorted(names)
-    else:
-        starts = {name.start for name in names}
-        merged = sorted((*names, *(span for span in spans if span.start not in starts)), key=_start)
+    known = {name.start for name in names if name.kind != SpanKind.IDENTIFIER}
+    merged = sorted((*(span for span in spans if span.start not in known), *names), key=_start)
     kept: list[Span] = []
     end = 0
     for span in merged:
@@ -214,18 +212,27 @@ def _start(span: Span) -> int:
 
 
 _BODY = re.compile(r"[{;]|(?<![=!<>])=(?!=)")
+_MEMBERS = {"member", SymbolKind.FIELD}
+_MEMBER_END = re.compile(r"[{};]")
+_ENUMERATOR_END = re.compile(r"[,}=]")
 _FUNCTION_MACRO = re.compile(r"\s*#\s*define\s+\w+(?:\([^)]*\))?")
 
 
-def _signature(texts: Sequence[str], name: str, kind: SymbolKind, first_line: int) -> str:
-    """The source of a definition up to its body or value, in one line."""
+def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> str:
+    """Return the source of a definition up to its body or value, in one line without comments."""
     source = "\n".join(texts[first_line - 1 : first_line - 1 + _SIGNATURE_LINES])[: 4 * _SIGNATURE_LENGTH]
     source = without_comments(source)
-    if kind is SymbolKind.MACRO:
+    if kind == SymbolKind.MACRO:
         found = _FUNCTION_MACRO.match(source.replace("\\\n", " "))
         head = found[0] if found else name
+    elif kind in _MEMBERS:
+        # Others may stand in front of it on its line, and the struct that it is in.
+        named = re.compile(rf"\b{re.escape(name)}\b")
+        head = next((part for part in _MEMBER_END.split(source) if named.search(part)), "")
+    elif kind == "label":
+        head = texts[first_line - 1] if first_line <= len(texts) else ""
     else:
-        end = _BODY.search(source)
+        end = (_ENUMERATOR_END if kind == SymbolKind.ENUMERATOR else _BODY).search(source)
         head = source[: end.start()] if end else source
     head = " ".join(head.split())
     if name not in head:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ksurf.errors import InputError
 
-__all__ = ["file_named", "files_below", "read_file"]
+__all__ = ["file_named", "files_below", "read_file", "shown_name"]
 
 MAX_BYTE_SIZE = 64 << 20
 """The largest files of a kernel's source are tables of 30 MB."""
@@ -95,3 +95,8 @@ def files_below(root: Path) -> Iterable[str]:
         except OSError:
             # A folder that may not be read has no files to show.
             continue
+
+
+def shown_name(file: str) -> str:
+    """Return a file's name as text that can be written: bytes that are no UTF-8 are U+FFFD."""
+    return os.fsencode(file).decode("utf-8", "replace")

@@ -10,7 +10,17 @@ import re
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-__all__ = ["BUILD", "COMPILER", "TARGETS", "TREE", "Command", "is_own", "split_words", "translate"]
+__all__ = [
+    "BUILD",
+    "COMPILER",
+    "KBUILD_ARCH",
+    "TARGETS",
+    "TREE",
+    "Command",
+    "is_own",
+    "split_words",
+    "translate",
+]
 
 TREE = "{tree}"
 """Stands in arguments for the tree's root, so that a dataset can be moved."""
@@ -29,6 +39,17 @@ TARGETS = {
     "s390x": "s390x-linux-gnu",
 }
 """Clang's target of each architecture."""
+
+KBUILD_ARCH = {
+    "amd64": "x86",
+    "arm64": "arm64",
+    "armhf": "arm",
+    "i386": "x86",
+    "ppc64el": "powerpc",
+    "riscv64": "riscv",
+    "s390x": "s390",
+}
+"""The folder of each architecture below ``arch/``."""
 
 # Options whose value is a file or a folder.
 _PATHS = ("-I", "-isystem", "-iquote", "-idirafter", "-include", "-imacros")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ksurf.errors import InputError
 from ksurf.kernel import Kernel
 from ksurf.source.facts import PageFacts
-from ksurf.source.semantic.model import Role, Symbol, SymbolKind
+from ksurf.source.semantic.model import Role, Symbol
 
 __all__ = ["Hint", "Layer", "Line", "Page", "PageDefinition", "PageLayer", "Span", "SpanKind"]
 
@@ -55,6 +55,8 @@ class SpanKind(StrEnum):
     """``#`` and the word after it."""
     INCLUDE = "include"
     """The name of an included file, with its quotes."""
+    IDENTIFIER = "identifier"
+    """A name of which it is not known what it stands for."""
 
 
 class Span(NamedTuple):
@@ -65,7 +67,9 @@ class Span(NamedTuple):
 
     start: int
     end: int
-    kind: SpanKind | SymbolKind
+    kind: str
+    """A :class:`SpanKind`, or what a name stands for: a
+    :class:`~ksurf.source.semantic.model.SymbolKind`, in the names layer one of its kinds."""
     role: Role | None = None
     """Of a name: what it does here."""
     symbol: int | None = None
@@ -95,7 +99,8 @@ class PageDefinition:
     """What the file defines outside of functions."""
 
     name: str
-    kind: SymbolKind
+    kind: str
+    """As the layer calls it."""
     line: int
     """Where its name stands."""
     first_line: int

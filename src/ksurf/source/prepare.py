@@ -24,22 +24,11 @@ from typing import IO
 
 from ksurf.errors import InputError
 from ksurf.progress import Reporter
-from ksurf.source.flags import TARGETS, Command, split_words, translate
+from ksurf.source.flags import KBUILD_ARCH, TARGETS, Command, split_words, translate
 from ksurf.source.includes import write_includes
 from ksurf.source.units import BUILD_FOLDER, Units, group_commands
 
 __all__ = ["KBUILD_ARCH", "find_headers", "prepare"]
-
-KBUILD_ARCH = {
-    "amd64": "x86",
-    "arm64": "arm64",
-    "armhf": "arm",
-    "i386": "x86",
-    "ppc64el": "powerpc",
-    "riscv64": "riscv",
-    "s390x": "s390",
-}
-"""The folder of each architecture below ``arch/``."""
 
 # Where the build puts what it makes before it compiles anything.
 _GENERATED = ("include/config", "include/generated")

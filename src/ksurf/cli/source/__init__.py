@@ -6,7 +6,7 @@ from ksurf.cli.lazy import LazyGroup
 
 __all__ = ["command"]
 
-COMMANDS = ("pull", "add", "list", "prepare", "rm")
+COMMANDS = ("pull", "add", "list", "prepare", "rm", "show", "diff", "def", "refs", "search")
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
 _EXAMPLES = """\b
@@ -15,6 +15,11 @@ Examples:
   ksurf source add linux-7.3.tar.xz              take a tree of your own
   ksurf source prepare debian:7.3 7.3-amd64      prepare another kernel of it
   ksurf source list                              what there is
+  ksurf source show mm/slub.c                    a file, as a kernel compiled it
+  ksurf source diff mm/slub.c 6.12 7.3           what differs in it
+  ksurf source def kvm_vcpu_kick                 where a name is defined
+  ksurf source refs kvm_vcpu_kick                where it is mentioned
+  ksurf source search 'guard\\(mutex\\)'         lines that match a pattern
 """
 
 

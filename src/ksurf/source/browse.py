@@ -1,0 +1,329 @@
+"""From what a person names to a page: the tree, the kernel whose configuration is shown, the file, the layer.
+
+A :class:`Browser` keeps what it has opened, so that a second page costs little more than its own lines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from ksurf.errors import InputError, NoSuchKernelError
+from ksurf.kernel import Kernel
+from ksurf.progress import Reporter, Silent
+from ksurf.selector import Selector
+from ksurf.series import default_baseline
+from ksurf.source.compose import names_page, semantic_page
+from ksurf.source.facts import PageFacts
+from ksurf.source.files import file_named, files_below, read_file, shown_name
+from ksurf.source.flags import KBUILD_ARCH
+from ksurf.source.highlight import is_c
+from ksurf.source.page import Layer, Page, PageLayer
+from ksurf.source.semantic.model import SemanticFile, Unparsed
+from ksurf.source.tree import SourceTree, Trees
+from ksurf.source.units import Unit, Units
+
+if TYPE_CHECKING:
+    from ksurf.source.names import FileNames, NamesIndex
+
+__all__ = ["Browser", "View", "arches_of"]
+
+_LISTED = 4
+_UNITS_TRIED = 4
+"""Units that may include a header, and are read until one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A tree, as one kernel compiled it."""
+
+    tree: SourceTree
+    kernel: Kernel | None
+    """The kernel whose units are known; ``None`` if there is none that fits."""
+    notes: tuple[str, ...] = ()
+    missing: str | None = None
+    """Why there is no kernel."""
+    remedy: str | None = None
+    """What to do about that."""
+
+
+class _Missing(NamedTuple):
+    """Why a page has no semantic layer."""
+
+    reason: str
+    remedy: str | None
+
+
+class Browser:
+    """Opens pages of the trees of one dataset."""
+
+    def __init__(self, dataset: Path, reporter: Reporter | None = None) -> None:
+        """Name the dataset; nothing is read yet."""
+        self.dataset = dataset
+        self.trees = Trees(dataset)
+        self._reporter = reporter or Silent()
+        self._units: dict[tuple[str, str], Units] = {}
+        self._names: dict[str, NamesIndex] = {}
+
+    # ---- which tree, which kernel
+
+    def view(self, selector: str | None = None, file: str | None = None) -> View:
+        """Choose tree and kernel: what the selector means, or the newest tree.
+
+        Of several kernels one is taken that compiles ``file``, if it is named. A selector means a kernel that
+        is prepared; else one of the dataset, whose tree is then shown without the semantic layer; else a
+        tree. Raises ``KsurfError`` if it means nothing.
+        """
+        if selector is None:
+            every = self.trees.all()
+            if not every:
+                hint = "ksurf source pull debian:7.3 fetches one; ksurf source add takes yours"
+                raise InputError(f"there are no source trees in {self.dataset}", hint)
+            return self._view_of(every[-1], None, file)
+        chosen = Selector.parse(selector)
+        prepared = {
+            one.kernel: tree
+            for tree in self.trees.all()
+            for one in tree.prepared()
+            if chosen.matches(one.kernel)
+        }
+        if prepared:
+            kernel = max(self._compiling(prepared, file))
+            return View(prepared[kernel], kernel, self._note(kernel, prepared[kernel]))
+        return self._of_dataset(chosen) or self._of_tree(chosen, file)
+
+    def _view_of(self, tree: SourceTree, chosen: Selector | None, file: str | None) -> View:
+        prepared = {
+            one.kernel: tree for one in tree.prepared() if chosen is None or chosen.matches(one.kernel)
+        }
+        if prepared:
+            kernel = default_baseline(self._compiling(prepared, file))
+            return View(tree, kernel, self._note(kernel, tree))
+        which = "" if chosen is None else f" that {chosen.text!r} means"
+        asked = f"{tree.distro}:{tree.base_version}" if chosen is None else chosen.text
+        remedy = f"ksurf source prepare {tree.id} {asked}"
+        return View(tree, None, missing=f"no kernel{which} is prepared", remedy=remedy)
+
+    def _of_dataset(self, chosen: Selector) -> View | None:
+        from ksurf.dataset.store import Store
+
+        kernels = [found.kernel for found in Store(self.dataset).kernels() if chosen.matches(found.kernel)]
+        if not kernels:
+            return None
+        kernel = max(kernels)
+        tree = self.trees.for_kernel(kernel).tree
+        missing = f"{kernel.release} ({kernel.arch}) is not prepared"
+        return View(
+            tree, None, self._note(kernel, tree), missing, f"ksurf source prepare {tree.id} {kernel.id}"
+        )
+
+    def _of_tree(self, chosen: Selector, file: str | None) -> View:
+        try:
+            tree = self.trees.named(chosen.text)
+        except InputError as error:
+            there = sorted({one.kernel for tree in self.trees.all() for one in tree.prepared()})
+            hint = f"prepared are {', '.join(kernel.release for kernel in there)}" if there else error.hint
+            raise NoSuchKernelError(f"no kernel and no source tree matches {chosen.text!r}", hint) from None
+        return self._view_of(tree, None if tree.id == chosen.text else chosen, file)
+
+    def _note(self, kernel: Kernel, tree: SourceTree) -> tuple[str, ...]:
+        fitting = self.trees.fitting(kernel)
+        return (fitting.note,) if fitting and fitting.note and fitting.tree == tree else ()
+
+    def _compiling(self, prepared: dict[Kernel, SourceTree], file: str | None) -> list[Kernel]:
+        """Those of the kernels that compile a file, or at least may; all if none does."""
+        kernels = list(prepared)
+        if file is None or len(kernels) == 1:
+            return kernels
+        arches = arches_of(file)
+        kernels = [kernel for kernel in kernels if kernel.arch in arches] or kernels
+        return [kernel for kernel in kernels if _compiles(prepared[kernel], kernel, file)] or kernels
+
+    # ---- which file
+
+    def find(self, tree: SourceTree, name: str) -> str:
+        """Return the file of a tree that a person means; raises ``InputError`` with the candidates."""
+        return file_named(tree.root, name, lambda: self.files(tree))
+
+    def files(self, tree: SourceTree) -> Iterable[str]:
+        """Go through the files of a tree."""
+        index = self.names(tree)
+        return files_below(tree.root) if index is None else (listed.file for listed in index.files())
+
+    def names(self, tree: SourceTree) -> NamesIndex | None:
+        """The index of a tree's names; ``None`` if it has none."""
+        if tree.id not in self._names:
+            if not tree.names.is_dir():
+                return None
+            from ksurf.source.names import NamesIndex
+
+            self._names[tree.id] = NamesIndex.open(tree.names, tree.root)
+        return self._names[tree.id]
+
+    def units(self, tree: SourceTree, kernel: Kernel) -> Units:
+        """The units of a kernel that is prepared."""
+        key = tree.id, kernel.id
+        if key not in self._units:
+            self._units[key] = Units.load(tree.root, tree.units_folder(kernel))
+        return self._units[key]
+
+    # ---- the page
+
+    def page(self, view: View, file: str, kernels: Sequence[tuple[Kernel, Path]] = ()) -> Page:
+        """Make the page of a file, in the best layer that there is; a unit that is not yet read is read.
+
+        ``kernels`` of the dataset, with the folders of their tables, say what they made of it.
+        """
+        tree = view.tree
+        content = read_file(tree.root, file)
+        notes = (*view.notes, *self._compiled_by(tree, file))
+        seen = self._semantic(view, file)
+        if isinstance(seen, SemanticFile):
+            page = semantic_page(content, seen, tree=tree.id, kernel=view.kernel, notes=notes)
+        else:
+            names, layer = self._names_of(tree, file, seen)
+            page = names_page(content, file, names, layer, tree=tree.id, kernel=view.kernel, notes=notes)
+        if kernels:
+            known = seen if isinstance(seen, SemanticFile) else None
+            page = replace(page, facts=self._facts(tree, page, known, kernels))
+        # The name of a file may be no UTF-8; nothing that prints it could write it.
+        return page if page.file.isprintable() else replace(page, file=shown_name(page.file))
+
+    def _facts(
+        self,
+        tree: SourceTree,
+        page: Page,
+        seen: SemanticFile | None,
+        kernels: Sequence[tuple[Kernel, Path]],
+    ) -> PageFacts:
+        from ksurf.source.join import page_facts
+
+        fitting = {kernel: self.trees.fitting(kernel) for kernel, _ in kernels}
+        own = [kernel for kernel, fits in fitting.items() if fits and fits.tree == tree and not fits.note]
+        functions = [found.name for found in page.definitions if found.kind in {"function", "syscall"}]
+        return page_facts(page.file, kernels, own=own, seen=seen, functions=functions)
+
+    def _names_of(self, tree: SourceTree, file: str, missing: _Missing) -> tuple[FileNames | None, PageLayer]:
+        """What the names layer says of a file, and what is to be said of the layer."""
+        reason, remedy = missing
+        if not is_c(file):
+            return None, PageLayer(Layer.TEXT, reason=reason, remedy=remedy)
+        index = self.names(tree)
+        if index is not None:
+            return index.file(file), PageLayer(Layer.NAMES, reason=reason, remedy=remedy)
+        index_it = f"ksurf source index {tree.id}"
+        return None, PageLayer(
+            Layer.TEXT,
+            reason=f"{reason}; the tree's names are not indexed",
+            remedy=f"{remedy}; {index_it}" if remedy else index_it,
+        )
+
+    def _compiled_by(self, tree: SourceTree, file: str) -> Iterator[str]:
+        """Say which of the kernels that are prepared compile a file, if that tells them apart."""
+        if not is_c(file) or file.endswith(".h"):
+            return
+        arches = sorted(arches_of(file))
+        if arches:
+            yield f"{file.rpartition('/')[2]} is for {' and '.join(arches)} only"
+        kernels = [one.kernel for one in tree.prepared()]
+        having = [kernel for kernel in kernels if _compiles(tree, kernel, file)]
+        others = [
+            kernel for kernel in kernels if kernel not in having and (not arches or kernel.arch in arches)
+        ]
+        if having and others:
+            yield f"compiled by {_named(having)}, not by {_named(others)}"
+
+    def _semantic(self, view: View, file: str) -> SemanticFile | _Missing:
+        suffix = PurePosixPath(file).suffix
+        if not is_c(file) or suffix in _NO_C:
+            return _Missing(_NO_C.get(suffix, "it is no C"), None)
+        if view.kernel is None:
+            return _Missing(view.missing or "no kernel is prepared", view.remedy)
+        units = self.units(view.tree, view.kernel)
+        tried = units.of_file(file)
+        if not tried:
+            from ksurf.source.includes import units_of_header
+
+            tried = list(islice(units_of_header(units, file), _UNITS_TRIED))
+        if not tried:
+            return self._left_out(view.tree, view.kernel, units, file)
+        reason = ""
+        for unit in tried:
+            found = _read_unit(units, unit, file)
+            if isinstance(found, SemanticFile):
+                return found
+            reason = reason or found.reason
+        return _Missing(f"{tried[0].object} cannot be read: {reason}", None)
+
+    def _left_out(self, tree: SourceTree, kernel: Kernel, units: Units, file: str) -> _Missing:
+        """Say why no unit of a kernel has a file, and which kernel's has."""
+        others = [
+            one.kernel
+            for one in tree.prepared()
+            if one.kernel != kernel and _compiles(tree, one.kernel, file)
+        ]
+        remedy = f"--kernel {max(others).release}" if others else None
+        arches = arches_of(file)
+        if arches and kernel.arch not in arches:
+            return _Missing(f"{kernel.release} is for {kernel.arch}", remedy)
+        if file.endswith(".h"):
+            return _Missing(f"nothing that {kernel.release} compiles includes it", remedy)
+        from ksurf.source.left_out import options_set, why_left_out
+
+        options = options_set(units.build / ".config")
+        why = why_left_out(tree.root, file, options) if options is not None else None
+        return _Missing(f"{kernel.release} does not compile it{f': {why}' if why else ''}", remedy)
+
+
+_NO_C = {
+    suffix: f"it is {what}"
+    for what, suffixes in (
+        ("assembly, which the front end does not read", (".S", ".s")),
+        ("a device tree", (".dts", ".dtsi", ".dtso")),
+        ("a linker script", (".lds",)),
+        ("written for a generator", (".l", ".y")),
+    )
+    for suffix in suffixes
+}
+
+
+def arches_of(file: str) -> set[str]:
+    """Return the architectures that a file below ``arch/`` is for; none for all other files."""
+    parts = file.split("/")
+    if len(parts) < 3 or parts[0] != "arch":
+        return set()
+    return {arch for arch, folder in KBUILD_ARCH.items() if folder == parts[1]}
+
+
+def _read_unit(units: Units, unit: Unit, file: str) -> SemanticFile | Unparsed:
+    from ksurf.source.semantic.clang import ParseError, arguments_of, parse
+    from ksurf.source.semantic.reader import read_file as read_seen
+
+    try:
+        with parse(units, units.path(unit), arguments_of(units, unit)) as parsed:
+            return read_seen(parsed, units.tree / file, unit.object)
+    except ParseError as error:
+        return Unparsed(file, unit.object, error.message)
+
+
+def _compiles(tree: SourceTree, kernel: Kernel, file: str) -> bool:
+    """Tell if a unit of the kernel is made of the file.
+
+    The table is only searched for the name: taking it apart would take twenty times as long, and there is one
+    for each kernel.
+    """
+    try:
+        table = (tree.units_folder(kernel) / "units.json").read_bytes()
+    except OSError:
+        return False
+    return f"[{json.dumps(file)},".encode() in table
+
+
+def _named(kernels: list[Kernel]) -> str:
+    names = [kernel.release for kernel in sorted(kernels)]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{', '.join(names[:_LISTED])}{more}"

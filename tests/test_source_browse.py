@@ -1,0 +1,180 @@
+"""From what a person names to a page: tree, kernel, file, layer, and what is said where one is missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ksurf.errors import InputError, NoSuchKernelError
+from ksurf.source.browse import Browser, View, arches_of
+from ksurf.source.page import Layer, Page
+from ksurf.source.semantic.model import SymbolKind
+from made_kernel import MadeKernel
+from made_source import FILES, kernel, prepare, source_dataset
+from made_trees import put_tree
+
+ARM, AMD = kernel("arm64"), kernel("amd64")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    source_dataset(tmp_path)
+    return tmp_path
+
+
+def page(dataset: Path, file: str, selector: str | None = None) -> Page:
+    browser = Browser(dataset)
+    return browser.page(browser.view(selector, file), file)
+
+
+def test_a_file_that_the_kernel_compiles_is_shown_in_the_semantic_layer(dataset: Path) -> None:
+    found = page(dataset, "kernel/timer.c", "arm64")
+    assert (found.layer.layer, found.layer.unit) == (Layer.SEMANTIC, "kernel/timer.o")
+    assert found.layer.problems == ()
+    assert (found.tree, found.kernel) == ("debian_7.3.4-1", ARM)
+    call = next(line for line in found.lines if "3 | 4" in line.text)
+    assert [(call.text[hint.start :], hint.name) for hint in call.hints] == [
+        ("3 | 4, timer_due(t));", "delay"),
+        ("timer_due(t));", "flags"),
+        ("t));", "timer"),
+    ]
+    assert [d.name for d in found.definitions] == ["timer_start", "timer_test"]
+    assert [line.number for line in found.lines if line.is_inactive] == [10, 11, 12, 13]
+
+
+def test_the_configuration_is_that_of_the_kernel(dataset: Path) -> None:
+    found = page(dataset, "kernel/timer.c", "amd64")
+    assert found.kernel == AMD
+    assert [d.name for d in found.definitions] == ["timer_start", "timer_slow", "timer_test"]
+    assert not any(line.is_inactive for line in found.lines)
+
+
+def test_a_header_is_seen_through_a_unit_that_includes_it(dataset: Path) -> None:
+    found = page(dataset, "include/linux/timer.h", "arm64")
+    assert (found.layer.layer, found.layer.unit) == (Layer.SEMANTIC, "kernel/timer.o")
+    assert [(d.name, d.kind) for d in found.definitions] == [
+        ("timer", SymbolKind.STRUCT),
+        ("timer_due", SymbolKind.FUNCTION),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "selector", "reason", "remedy"),
+    [
+        (
+            "kernel/extra.c",
+            "arm64",
+            f"{ARM.release} does not compile it: kernel/Makefile asks for CONFIG_EXTRA, which is not set",
+            f"--kernel {AMD.release}",
+        ),
+        ("arch/x86/kernel/only.c", "arm64", f"{ARM.release} is for arm64", None),
+        ("arch/arm64/kernel/only.c", "amd64", f"{AMD.release} is for amd64", f"--kernel {ARM.release}"),
+        ("include/linux/unused.h", "arm64", f"nothing that {ARM.release} compiles includes it", None),
+        ("arch/arm64/kernel/entry.S", "arm64", "it is assembly, which the front end does not read", None),
+        ("Makefile", "arm64", "it is no C", None),
+    ],
+)
+def test_the_page_says_why_it_is_not_the_semantic_layer(
+    dataset: Path, file: str, selector: str, reason: str, remedy: str | None
+) -> None:
+    found = page(dataset, file, selector)
+    assert found.layer.layer is Layer.TEXT
+    assert found.layer.reason is not None
+    assert found.layer.reason.removesuffix("; the tree's names are not indexed") == reason
+    if file != "Makefile":
+        assert found.layer.remedy is not None
+        assert found.layer.remedy.endswith("ksurf source index debian_7.3.4-1")
+        assert found.layer.remedy.startswith(remedy or "ksurf source index")
+    assert b"\n".join(line.text.encode() for line in found.lines) + b"\n" == FILES[file]
+
+
+def test_errors_of_the_code_stand_on_the_page(dataset: Path) -> None:
+    found = page(dataset, "kernel/broken.c", "arm64")
+    assert found.is_semantic
+    assert len(found.layer.problems) == 2
+    assert found.layer.problems[1].startswith("kernel/broken.c:2: use of undeclared identifier")
+
+
+def test_a_file_of_one_architecture_says_so(dataset: Path) -> None:
+    found = page(dataset, "arch/arm64/kernel/only.c")
+    assert found.kernel == ARM
+    assert found.is_semantic
+    assert found.notes == ("only.c is for arm64 only",)
+    assert page(dataset, "arch/x86/kernel/only.c", "arm64").notes == ("only.c is for amd64 and i386 only",)
+    assert page(dataset, "kernel/extra.c").notes == (f"compiled by {AMD.release}, not by {ARM.release}",)
+    assert page(dataset, "kernel/timer.c").notes == ()
+    assert arches_of("arch/Kconfig") == arches_of("arch/alpha/kernel/time.c") == set()
+
+
+def test_a_kernel_that_compiles_the_file_is_taken(dataset: Path) -> None:
+    assert page(dataset, "kernel/extra.c").kernel == AMD
+    assert page(dataset, "kernel/timer.c").kernel == AMD  # the usual one
+    assert page(dataset, "kernel/extra.c", "7.3").kernel == AMD
+    assert page(dataset, "arch/arm64/kernel/only.c", "7.3").kernel == ARM
+
+
+def view(dataset: Path, selector: str | None = None) -> View:
+    return Browser(dataset).view(selector)
+
+
+def test_without_trees_it_is_said_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no source trees") as error:
+        view(tmp_path)
+    assert "ksurf source pull" in str(error.value.hint)
+
+
+def test_a_selector_may_mean_a_tree_or_a_kernel_that_is_not_prepared(dataset: Path) -> None:
+    old = put_tree(dataset, "6.12.94-1", "6.12.94")
+    found = view(dataset, "6.12")
+    assert (found.tree, found.kernel) == (old, None)
+    assert found.missing == "no kernel that '6.12' means is prepared"
+    assert found.remedy == "ksurf source prepare debian_6.12.94-1 6.12"
+    MadeKernel().write(dataset, kernel("amd64", "6.12.94"))
+    found = view(dataset, "6.12-amd64")
+    assert found.tree == old
+    assert found.missing == f"{kernel('amd64', '6.12.94').release} (amd64) is not prepared"
+    assert view(dataset).tree.id == "debian_7.3.4-1"
+    assert view(dataset, "debian_6.12.94-1").tree == old
+    with pytest.raises(NoSuchKernelError, match=r"no kernel and no source tree matches '5\.10'") as error:
+        view(dataset, "5.10")
+    assert error.value.hint == f"prepared are {AMD.release}, {ARM.release}"
+
+
+def test_a_kernel_that_was_made_of_other_source_is_told(dataset: Path) -> None:
+    tree = put_tree(dataset, "6.12.94-1", "6.12.94", files=FILES)
+    other = kernel("arm64", "6.12.90")
+    prepare(tree, other, ["kernel/timer.c"])
+    found = view(dataset, "6.12")
+    assert found.kernel == other
+    assert len(found.notes) == 1
+    assert "6.12.94-1" in found.notes[0]
+
+
+def test_names_that_are_no_utf_8_are_shown(dataset: Path) -> None:
+    root = Browser(dataset).trees.all()[0].root
+    (root / os.fsdecode(b"kernel/\xff.c")).write_bytes(b"int a;\n")
+    found = page(dataset, os.fsdecode(b"kernel/\xff.c"))
+    assert found.file == "kernel/\ufffd.c"
+
+
+def test_kernels_of_the_dataset_say_what_they_made_of_it(dataset: Path) -> None:
+    made = MadeKernel()
+    made.image()
+    unit = made.unit("kernel/timer.c")
+    caller = made.instance(made.function("timer_test", "kernel/timer.c", external=True), unit, address=64)
+    callee = made.function("timer_start", "kernel/timer.c", external=True)
+    made.instance(callee, unit, address=16)
+    made.call(caller, callee, line=18)
+    made.write(dataset, ARM)
+    browser = Browser(dataset)
+    view = browser.view("arm64")
+    kernels = [(ARM, dataset / "kernels" / f"kernel={ARM.id}")]
+    facts = browser.page(view, "kernel/timer.c", kernels).facts
+    assert [one.kernel for one in facts.functions["timer_start"].kernels] == [ARM]
+    assert [(call.callee, call.outcome.value) for call in facts.marks[18].calls] == [
+        ("timer_start", "called"),
+        ("timer_due", "absent"),
+    ]
+    assert browser.page(view, "kernel/timer.c").facts.functions == {}
