@@ -4,8 +4,9 @@ from ksurf.source.flags import BUILD, COMPILER, TREE, is_own, split_words, trans
 
 LINE = (
     "gcc -Wp,-MMD,kernel/.fork.o.d -nostdinc -I/src/include -I./include -isystem /usr/lib/gcc/x/include "
-    "-include /src/include/linux/kconfig.h -D__KERNEL__ -Wall -fshort-wchar -fconserve-stack -O2 "
-    "-mrecord-mcount -m64 -I /src/../etc -DKBUILD_BASENAME='\"fork\"' -D NAME=1 -c -o kernel/fork.o /src/kernel/fork.c"
+    "-include /src/include/linux/kconfig.h -D__KERNEL__ -Wall -fshort-wchar -fconserve-stack "
+    "-O2 -mrecord-mcount -m64 -I /src/../etc -DKBUILD_BASENAME='\"fork\"' -D NAME=1 "
+    "-c -o kernel/fork.o /src/kernel/fork.c"
 )
 
 

@@ -102,6 +102,14 @@ class Units:
         units = self._by_file.get(file, [])
         return sorted(units, key=lambda unit: unit.object.rpartition("/")[0] != unit.directory)
 
+    def of_object(self, name: str) -> Unit | None:
+        """Return the unit that makes an object."""
+        return self._by_object.get(name)
+
+    @cached_property
+    def _by_object(self) -> dict[str, Unit]:
+        return {unit.object: unit for unit in self._units}
+
     def below(self, folders: Iterable[str]) -> list[Unit]:
         """Return the units whose files lie in or below any of the folders, or are one of them."""
         names = [folder.strip("/") for folder in folders]

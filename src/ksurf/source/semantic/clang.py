@@ -3,6 +3,7 @@ code."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,9 @@ from ksurf.source.place import Place
 from ksurf.source.semantic.kinds import CXDiagnostic_Error, CXDiagnostic_Fatal
 from ksurf.source.semantic.libclang import CXSourceLocation, InclusionVisitor, library, text
 from ksurf.source.semantic.model import Diagnostic
-from ksurf.source.units import COMPILER_HEADERS, Unit, Units
+from ksurf.source.units import COMPILER_HEADERS, Unit, Units, write_whole
 
-__all__ = ["ParseError", "Parsed", "arguments_of", "parse", "save"]
+__all__ = ["NOT_INCLUDED", "PRECOMPILED", "ParseError", "Parsed", "arguments_of", "confine", "parse", "save"]
 
 # What clang would otherwise do for a person: warnings, a limit on errors, colours.
 _ALWAYS = ("-w", "-ferror-limit=0", "-fno-color-diagnostics", "-fno-spell-checking")
@@ -29,6 +30,9 @@ CXTranslationUnit_ForSerialization = 0x10
 CXTranslationUnit_KeepGoing = 0x200
 _ERRORS = {1: "clang failed", 2: "clang crashed", 3: "clang does not take the arguments", 4: "clang failed"}
 _MAX_DIAGNOSTICS = 50
+NOT_INCLUDED = "the unit does not include the file"
+PRECOMPILED = "precompiled"
+"""The folder of precompiled headers, beside the table of units."""
 
 
 class ParseError(KsurfError):
@@ -59,6 +63,25 @@ def without_forced(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
+def confine(units: Units) -> list[str]:
+    """Return the arguments by which clang sees tree, prepared folder and the compiler's headers, and
+    nothing else.
+
+    A source that includes ``/etc/passwd`` or ``/dev/zero`` then finds no such file.
+    """
+    folders = (units.tree, units.build, COMPILER_HEADERS, units.folder / PRECOMPILED)
+    roots = [
+        {"name": str(folder), "type": "directory-remap", "external-contents": str(folder)}
+        for folder in folders
+    ]
+    overlay = {"version": 0, "case-sensitive": True, "redirecting-with": "redirect-only", "roots": roots}
+    content = json.dumps(overlay, indent=1).encode()
+    path = units.folder / "overlay.json"
+    if not path.is_file() or path.read_bytes() != content:
+        write_whole(path, content)
+    return ["-ivfsoverlay", str(path)]
+
+
 @contextmanager
 def parse(units: Units, path: Path, arguments: Sequence[str], *, to_save: bool = False) -> Iterator[Parsed]:
     """Read one unit. Raises ``ParseError`` where clang gives nothing back."""
@@ -66,6 +89,7 @@ def parse(units: Units, path: Path, arguments: Sequence[str], *, to_save: bool =
     options = CXTranslationUnit_DetailedPreprocessingRecord | CXTranslationUnit_KeepGoing
     if to_save:
         options |= CXTranslationUnit_Incomplete | CXTranslationUnit_ForSerialization
+    arguments = [*confine(units), *arguments]
     words = [b"clang", *(os.fsencode(argument) for argument in arguments)]
     index = clang.clang_createIndex(1, 0)
     unit = c_void_p()
@@ -185,8 +209,3 @@ class Parsed:
             if len(found) == _MAX_DIAGNOSTICS:
                 break
         return tuple(found)
-
-
-def is_compilers(path: str) -> bool:
-    """Tell if a file is one of the headers that ksurf brings in a compiler's place."""
-    return path.startswith(str(COMPILER_HEADERS) + "/")

@@ -17,13 +17,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from ksurf.source.includes import IncludeGraph, forced_includes, marked
-from ksurf.source.semantic.clang import ParseError, arguments_of, parse, save
+from ksurf.source.semantic.clang import PRECOMPILED, ParseError, arguments_of, parse, save
 from ksurf.source.units import Group, Unit, Units, write_whole
 
 __all__ = ["Precompiled", "PrecompiledHeaders"]
 
-FOLDER = "precompiled"
-_FORMAT = 1
+_FORMAT = 2
 _FEWEST_UNITS = 3
 """For fewer, making it takes longer than it saves."""
 _MOST_HEADERS = 40
@@ -47,6 +46,8 @@ class Precompiled:
     headers: tuple[str, ...]
     asked: frozenset[str]
     """The names that its headers ask for."""
+    inputs: tuple[str, ...]
+    """The files that are in it."""
 
 
 class PrecompiledHeaders:
@@ -55,7 +56,7 @@ class PrecompiledHeaders:
     def __init__(self, units: Units) -> None:
         """Name the kernel's units; nothing is read before it is asked for."""
         self._units = units
-        self._folder = units.folder / FOLDER
+        self._folder = units.folder / PRECOMPILED
         self._known: dict[str, list[Precompiled]] | None = None
 
     @cached_property
@@ -78,6 +79,11 @@ class PrecompiledHeaders:
                 return one
         return None
 
+    def is_worth(self, units: Sequence[Unit]) -> bool:
+        """Tell if most of these units have none that they could use."""
+        without = sum(self.of(unit) is None for unit in units)
+        return 2 * without > len(units)
+
     def forget(self, one: Precompiled) -> None:
         """Remove one that clang does not take any more: a file that it holds has changed."""
         for path in (one.path, one.path.with_suffix(".json")):
@@ -97,6 +103,7 @@ class PrecompiledHeaders:
                             str(one["group"]),
                             tuple(one["headers"]),
                             frozenset(one["asked"]),
+                            tuple(one["inputs"]),
                         )
                         known.setdefault(found.group, []).append(found)
             self._known = known
@@ -126,6 +133,7 @@ class PrecompiledHeaders:
                 if parsed.diagnostics():
                     return None
                 save(parsed, path)
+                inputs = [name for name in parsed.inputs() if name != str(source)]
         except ParseError:
             return None
         asked = self._asked(group, headers)
@@ -135,10 +143,11 @@ class PrecompiledHeaders:
             "roots": self._roots(),
             "headers": headers,
             "asked": sorted(asked),
+            "inputs": inputs,
         }
         write_whole(path.with_suffix(".json"), json.dumps(description).encode())
         self._known = None
-        return Precompiled(path, group.digest, tuple(headers), frozenset(asked))
+        return Precompiled(path, group.digest, tuple(headers), frozenset(asked), tuple(inputs))
 
     def _choose(self, units: Sequence[Unit]) -> list[str]:
         """Choose the headers for which units times bytes is largest; those that others include are left

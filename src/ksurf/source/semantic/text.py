@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from ctypes import POINTER, byref, c_uint
 from pathlib import Path
 
-from ksurf.source.semantic.clang import Parsed, ParseError
+from ksurf.source.semantic.clang import NOT_INCLUDED, Parsed, ParseError
 from ksurf.source.semantic.kinds import CXCursor_MacroExpansion, CXToken_Comment, CXToken_Identifier
 from ksurf.source.semantic.libclang import CXCursor, CXSourceLocation, CXSourceRange, CXToken, library
 
@@ -28,7 +28,7 @@ class FileText:
         clang = library()
         handle = parsed.file_handle(path)
         if handle is None:
-            raise ParseError("the unit does not include the file")
+            raise ParseError(NOT_INCLUDED)
         self.handle = handle
         self.content = path.read_bytes()
         self._parsed = parsed

@@ -1,0 +1,148 @@
+"""Results on disk, by what they were made of: the arguments, and the contents of all files that clang read.
+
+A result names its inputs with time, size and digest. Where time and size are what they were, a file is the
+same; where not, its content decides, so that a tree that was moved or unpacked again keeps its results.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from ksurf.source.flags import BUILD, TREE
+from ksurf.source.semantic.codec import Input, decode, decode_inputs, encode
+from ksurf.source.semantic.model import SemanticFile, Unparsed
+from ksurf.source.units import COMPILER_HEADERS, Unit, Units, write_whole
+
+__all__ = ["Cache"]
+
+_FORMAT = 2
+
+
+class Cache:
+    """The results of one kernel's units in one folder."""
+
+    def __init__(self, units: Units, folder: Path) -> None:
+        """Name the folder; it is made by the first write."""
+        self._units = units
+        self._folder = folder
+        self._inputs: dict[str, Input] = {}
+
+    def path(self, unit: Unit, file: str, is_generated: bool) -> Path:
+        """Return where the result for a file in a unit lies, or would lie."""
+        words = (
+            *(str(_FORMAT), self._units.arch, unit.object, unit.file, file, str(is_generated)),
+            *(*unit.group.arguments, *unit.own_arguments),
+        )
+        digest = sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()
+        return self._folder / digest[:2] / f"{digest[2:34]}.sem"
+
+    def load(self, unit: Unit, file: str, is_generated: bool) -> SemanticFile | Unparsed | None:
+        """Return the result, if there is one and no file behind it has changed."""
+        path = self.path(unit, file, is_generated)
+        try:
+            content = path.read_bytes()
+            _, inputs = decode_inputs(content)
+            state = self._compare(inputs, {})
+            if state is None:
+                return None
+            result = decode(content)
+        except (OSError, ValueError):
+            return None
+        if state:
+            self._write(path, result, [name for name, _, _, _ in inputs])
+        return result
+
+    def knows(self, unit: Unit, stats: dict[str, tuple[int, int] | None]) -> bool | None:
+        """Tell if a unit's own file was read (``False``: clang gave nothing back); ``None`` if it is not
+        known.
+
+        ``stats`` keeps times and sizes of files from one unit to the next.
+        """
+        try:
+            is_read, inputs = decode_inputs(self.path(unit, unit.file, unit.is_generated).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return is_read if self._compare(inputs, stats) is not None else None
+
+    def _compare(self, inputs: list[Input], stats: dict[str, tuple[int, int] | None]) -> bool | None:
+        """Tell if times or sizes have changed; ``None`` if contents have."""
+        changed = False
+        for name, time, size, digest in inputs:
+            if name not in stats:
+                stats[name] = self._stat(name)
+            if stats[name] != (time, size):
+                now = self._input(name)
+                if now is None or now[3] != digest:
+                    return None
+                changed = True
+        return changed
+
+    def _stat(self, name: str) -> tuple[int, int] | None:
+        try:
+            # A Path would take as long as the question: there are 800 files.
+            found = os.stat(self._real(name))  # noqa: PTH116
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+    def through(self, file: str, is_generated: bool) -> str | None:
+        """Return the object of the unit through which a header was read before."""
+        try:
+            return self._through(file, is_generated).read_text()
+        except (OSError, ValueError):
+            return None
+
+    def keep_through(self, file: str, is_generated: bool, unit: Unit) -> None:
+        """Keep through which unit a header was read."""
+        write_whole(self._through(file, is_generated), unit.object.encode("utf-8", "surrogateescape"))
+
+    def _through(self, file: str, is_generated: bool) -> Path:
+        digest = sha256(f"{is_generated}\0{file}".encode("utf-8", "surrogateescape")).hexdigest()
+        return self._folder / "through" / digest[:32]
+
+    def store(
+        self,
+        unit: Unit,
+        file: str,
+        is_generated: bool,
+        result: SemanticFile | Unparsed,
+        inputs: Iterable[str],
+    ) -> None:
+        """Keep a result, made of the files with these paths."""
+        self._write(self.path(unit, file, is_generated), result, [self._marked(path) for path in inputs])
+
+    def _write(self, path: Path, result: SemanticFile | Unparsed, names: Iterable[str]) -> None:
+        known = [self._input(name) for name in names]
+        write_whole(path, encode(result, [one for one in known if one is not None]))
+
+    def _marked(self, path: str) -> str:
+        for root, mark in self._roots():
+            if path.startswith(root + "/"):
+                return mark + path[len(root) :]
+        return path
+
+    def _real(self, name: str) -> str:
+        for root, mark in self._roots():
+            if name.startswith(mark + "/"):
+                return root + name[len(mark) :]
+        return name
+
+    def _roots(self) -> tuple[tuple[str, str], ...]:
+        return (str(self._units.build), BUILD), (str(self._units.tree), TREE)
+
+    def _input(self, name: str) -> Input | None:
+        if name.startswith(str(COMPILER_HEADERS)):
+            return None
+        path = Path(self._real(name))
+        try:
+            found = path.stat()
+            known = self._inputs.get(name)
+            if known is None or known[1:3] != (found.st_mtime_ns, found.st_size):
+                digest = sha256(path.read_bytes()).hexdigest()[:32]
+                known = self._inputs[name] = (name, found.st_mtime_ns, found.st_size, digest)
+        except OSError:
+            return None
+        return known
