@@ -157,9 +157,6 @@ def decode(content: bytes) -> SemanticFile | Unparsed:
             file, is_generated = files[value[0]]
             return Place(file, value[1], value[2], is_generated)
 
-        inputs = [
-            (str(path), int(time), int(size), str(digest)) for path, time, size, digest in body["inputs"]
-        ]
         diagnostics = tuple(
             Diagnostic(place(at), severity, said) for at, severity, said in body["diagnostics"]
         )
