@@ -12,6 +12,7 @@ from archive_server import ArchiveServer, Behaviour, serving
 from full_disk import room_for
 from ksurf.acquire import http as http_module
 from ksurf.cli import run
+from ksurf.source.names import NamesIndex
 from ksurf.source.tree import Trees
 from ksurf.source.units import Units
 from made_packages import package, tar
@@ -182,10 +183,30 @@ def test_pull_without_preparing_and_download_only(
     names = [Path(line).name for line in capsys.readouterr().out.splitlines()]
     assert names == [f"linux-source-7.3_{VERSION}_all.deb", f"linux-headers-{RELEASE}_{VERSION}_amd64.deb"]
     assert Trees(tmp_path / "dataset").all() == []
-    assert pull(archive, "7.3-cloud-amd64", "--no-prepare") == 0
+    assert pull(archive, "7.3-cloud-amd64", "--no-prepare", "--no-index") == 0
     (tree,) = Trees(tmp_path / "dataset").all()
     assert tree.prepared() == []
+    assert not tree.names.exists()
     assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.usefixtures("verified")
+def test_names_are_indexed_once_and_again_when_they_must(
+    archive: ArchiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pull(archive, "7.3-cloud-amd64", "--no-prepare") == 0
+    assert "  names: indexed in " in capsys.readouterr().out
+    (tree,) = Trees(tmp_path / "dataset").all()
+    (definition,) = NamesIndex.open(tree.names, tree.root).definitions("fork")
+    assert str(definition.place) == "kernel/fork.c:1"
+    for arguments, said in ((["7.3"], "already indexed"), ([TREE_ID, "--again"], "indexed in")):
+        assert run(["source", "index", *arguments]) == 0
+        assert f"{TREE_ID}:\n  names: {said}" in capsys.readouterr().out
+    for path in tree.names.iterdir():
+        path.write_bytes(b"damaged")
+    assert run(["source", "index", "7.3"]) == 0
+    assert "  names: indexed in " in capsys.readouterr().out
+    assert NamesIndex.open(tree.names, tree.root).definitions("fork")
 
 
 @pytest.mark.usefixtures("verified")
@@ -314,7 +335,7 @@ def test_add_takes_archives_packages_and_folders(tmp_path: Path, capsys: pytest.
     capsys.readouterr()
     assert run(["source", "add", str(tarball), str(folder)]) == 1
     printed = capsys.readouterr()
-    assert printed.out == "custom_7.3-rc2: already in the dataset\n"
+    assert printed.out.startswith("custom_7.3-rc2: already in the dataset\n  names: already indexed, ")
     assert "custom_6.1.5 is in the dataset" in printed.err
     assert "--name" in printed.err
     assert run(["source", "rm", "my%20tree", "6.1", "--yes"]) == 0

@@ -6,12 +6,15 @@ from ksurf.cli.lazy import LazyGroup
 
 __all__ = ["command"]
 
-COMMANDS = ("pull", "add", "list", "prepare", "rm", "show", "diff", "def", "refs", "search")
+COMMANDS = (
+    *("pull", "add", "list", "prepare", "index", "rm"),
+    *("show", "diff", "def", "refs", "search"),
+)
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
 _EXAMPLES = """\b
 Examples:
-  ksurf source pull debian:7.3-cloud-arm64       fetch source, and prepare this kernel
+  ksurf source pull debian:7.3-cloud-arm64       fetch source, index it, prepare this kernel
   ksurf source add linux-7.3.tar.xz              take a tree of your own
   ksurf source prepare debian:7.3 7.3-amd64      prepare another kernel of it
   ksurf source list                              what there is

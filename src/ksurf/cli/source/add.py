@@ -8,7 +8,7 @@ import click
 
 from ksurf.cli import print_error
 from ksurf.cli.options import dataset_option
-from ksurf.cli.source.steps import print_tree
+from ksurf.cli.source.steps import index, index_option, print_tree, threads_option
 from ksurf.errors import KsurfError
 
 __all__ = ["command"]
@@ -27,12 +27,16 @@ Examples:
 @click.option("--in-place", is_flag=True, help="Use a folder as it is, instead of a copy of it.")
 @click.option("--name", metavar="NAME", help="What to call the tree; by default custom_VERSION.")
 @click.option("--distro", metavar="NAME", help="Whose source it is: debian, ubuntu, or any name of yours.")
+@index_option
+@threads_option
 @dataset_option
 def command(
     paths: tuple[Path, ...],
     in_place: bool,
     name: str | None,
     distro: str | None,
+    indexed: bool,
+    threads: int,
     dataset: Path,
 ) -> None:
     """Add a kernel's source of your own to the dataset.
@@ -61,6 +65,8 @@ def command(
             else:
                 tree, is_new = add_archive(trees, path, reporter, distro=distro, name=named)
             print_tree(tree, is_new=is_new)
+            if indexed:
+                index(tree, reporter, threads)
         except KsurfError as error:
             failed += 1
             print_error(error.message, error.hint)

@@ -11,7 +11,7 @@ import click
 
 from ksurf.cli import print_error
 from ksurf.cli.options import archive_options, dataset_option
-from ksurf.cli.source.steps import print_prepared, print_tree
+from ksurf.cli.source.steps import index, index_option, print_prepared, print_tree, threads_option
 from ksurf.errors import InputError, KsurfError, NotOnMirrorError
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ _EXAMPLES = """\b
 Examples:
   ksurf source pull debian:7.3
   ksurf source pull debian:7.3-cloud-arm64 debian:6.12-amd64
-  ksurf source pull 7.3.4+deb13-cloud-arm64
+  ksurf source pull 7.3.4+deb13-cloud-arm64 --no-index
 """
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("selectors", nargs=-1, required=True, metavar="SELECTOR...")
+@index_option
 @click.option(
     "--prepare/--no-prepare",
     "prepared",
@@ -39,12 +40,15 @@ Examples:
     help="Whether the units of the kernel are found: which files its build compiled, and how.",
 )
 @click.option("--download-only", is_flag=True, help="Fetch and check the packages, and print where they are.")
+@threads_option
 @archive_options
 @dataset_option
 def command(
     selectors: tuple[str, ...],
+    indexed: bool,
     prepared: bool,
     download_only: bool,
+    threads: int,
     mirrors: tuple[str, ...],
     keyrings: tuple[str, ...],
     unsigned: bool,
@@ -53,7 +57,7 @@ def command(
     """Fetch source from Debian's archive into the dataset, and prepare kernels of it.
 
     Of each SELECTOR the newest kernel is meant, as in ksurf pull. The source that it was made of
-    (linux-source-*) is fetched, checked, unpacked, and its units are found with what its build
+    (linux-source-*) is fetched, checked, unpacked and indexed, and its units are found with what its build
     made first (linux-headers-*), which needs make and gcc, for any architecture. What is done is not done
     again: called anew after an interruption, it goes on.
     """
@@ -77,6 +81,8 @@ def command(
                     click.echo(path)
                 continue
             offer, tree = pull.tree(offers)
+            if indexed:
+                index(tree, reporter, threads)
             if prepared:
                 pull.prepare(offer, tree)
         except KsurfError as error:

@@ -1,18 +1,43 @@
-"""What the commands that make trees have in common: what they say."""
+"""What the commands that make trees have in common: their options, their steps, and what they say."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ksurf.acquire.files import megabytes
 
 if TYPE_CHECKING:
+    from ksurf.progress import Reporter
     from ksurf.source.kernels import PreparedNow
     from ksurf.source.tree import SourceTree
 
-__all__ = ["print_prepared", "print_tree"]
+__all__ = ["index", "index_option", "print_prepared", "print_tree", "threads_option"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def threads_option(command: _Command) -> _Command:
+    """Give a command the option ``--threads``, passed as ``threads``; 0 is one per core."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="How many threads index a tree; by default one per core.",
+    )(command)
+
+
+def index_option(command: _Command) -> _Command:
+    """Give a command the option ``--index``, passed as ``indexed``."""
+    return click.option(
+        "--index/--no-index",
+        "indexed",
+        default=True,
+        help="Whether its names are indexed: definitions, references and the text of all files.",
+    )(command)
 
 
 def print_tree(tree: SourceTree, *, is_new: bool) -> None:
@@ -23,6 +48,15 @@ def print_tree(tree: SourceTree, *, is_new: bool) -> None:
         click.echo(f"{tree.id}: {tree.root}, in place")
     else:
         click.echo(f"{tree.id}: {tree.files:,} files, {megabytes(tree.byte_size)}")
+
+
+def index(tree: SourceTree, reporter: Reporter, threads: int, *, again: bool = False) -> None:
+    """Index a tree's names unless that was done, and say so."""
+    from ksurf.source.index import byte_size, index_tree
+
+    seconds = index_tree(tree, reporter, threads=threads, again=again)
+    took = "already indexed" if seconds is None else f"indexed in {seconds:.1f} s"
+    click.echo(f"  names: {took}, {megabytes(byte_size(tree))}")
 
 
 def print_prepared(now: PreparedNow) -> None:
