@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,19 @@ def test_an_interrupted_pull_goes_on(
     assert len(tree.prepared()) == 1
     assert archive.counts()[f"pool/main/l/linux/linux-source-7.3_{VERSION}_all.deb"] == 1
     assert capsys.readouterr().err.count("interrupted") == 2
+
+
+@pytest.mark.usefixtures("verified")
+def test_two_that_want_the_same_wait_for_each_other(
+    archive: ArchiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        ended = [pool.submit(pull, archive, "7.3-cloud-amd64") for _ in range(3)]
+        assert [one.result() for one in ended] == [0, 0, 0]
+    (tree,) = Trees(tmp_path / "dataset").all()
+    assert len(tree.prepared()) == 1
+    assert list((tmp_path / "dataset/tmp").iterdir()) == []
+    assert capsys.readouterr().out.count(", found in ") == 1
 
 
 @pytest.mark.usefixtures("verified")
