@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ksurf.errors import InputError
-from ksurf.source.compose import names_page, split_lines
+from ksurf.source.compose import names_page, signature, split_lines
 from ksurf.source.highlight import highlight
 from ksurf.source.names import Definition, FileNames, Identifier
 from ksurf.source.page import Hint, Layer, Line, Page, PageLayer, Span, SpanKind
@@ -109,16 +109,23 @@ def test_names_hints_and_what_is_left_out_stand_in_their_lines() -> None:
 
 def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
     assert [(d.name, d.kind, d.line, d.last_line, d.signature) for d in page().definitions] == [
-        ("FLAGS", "macro", 2, 2, "#define FLAGS"),
+        ("FLAGS", "macro", 2, 2, "#define FLAGS (ONE | TWO)"),
         ("demo_wake", "function", 6, 9, "static int demo_wake(struct demo *demo, unsigned long flags)"),
         ("demo_table", "variable", 13, 13, "int demo_table[]"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "kind", "signature"),
+    ("source", "name", "kind", "expected"),
     [
         (b"#define A(x, \\\n y...) do { x; } while (0)", "A", "macro", "#define A(x, y...)"),
+        (b"#define A 1 /* why */\nint b;", "A", "macro", "#define A 1"),
+        (b"#define A(x) (x, \\\n 1)", "A", "macro", "#define A(x)"),
+        (b"enum b { A = 1, B };", "A", "enumerator", "A = 1"),
+        (b"enum b { A = 1, B };", "B", "enumerator", "B"),
+        (b"struct c { int ab; char a[3]; } d;", "a", "member", "char a[3]"),
+        (b"SYSCALL_DEFINE1(a, int, b)\n{", "sys_a", "syscall", "SYSCALL_DEFINE1(a, int, b)"),
+        (b"a:  nop", "a", "label", "a: nop"),
         (b"struct a /* why */ {\n int b;\n};", "a", "struct", "struct a"),
         (b"typedef struct { int b; } a;", "a", "typedef", "typedef struct {…} a"),
         (b"typedef int (*a)(int);", "a", "typedef", "typedef int (*a)(int)"),
@@ -130,9 +137,8 @@ def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
         ),
     ],
 )
-def test_signatures(source: bytes, name: str, kind: str, signature: str) -> None:
-    (found,) = text_page(source, "a.c", definition(name, kind)).definitions
-    assert found.signature == signature
+def test_signatures(source: bytes, name: str, kind: str, expected: str) -> None:
+    assert signature(source.decode().split("\n"), name, kind, 1) == expected
 
 
 def test_columns_are_bytes_and_spans_are_characters() -> None:

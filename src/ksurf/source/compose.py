@@ -20,6 +20,7 @@ __all__ = ["names_page", "semantic_page", "signature", "split_lines"]
 
 _SIGNATURE_LINES = 40
 _SIGNATURE_LENGTH = 1000
+_VALUE_LENGTH = 120
 _MAX_PROBLEMS = 20
 
 
@@ -212,9 +213,11 @@ def _start(span: Span) -> int:
 
 
 _BODY = re.compile(r"[{;]|(?<![=!<>])=(?!=)")
-_MEMBERS = {"member", SymbolKind.FIELD}
+_MADE_BY_MACROS = {"syscall", "tracepoint", "export"}
+"""Kinds whose names are not written out."""
+_MEMBERS = {"member", SymbolKind.FIELD, SymbolKind.ENUMERATOR}
 _MEMBER_END = re.compile(r"[{};]")
-_ENUMERATOR_END = re.compile(r"[,}=]")
+_ENUMERATOR_END = re.compile(r"[{};,]")
 _FUNCTION_MACRO = re.compile(r"\s*#\s*define\s+\w+(?:\([^)]*\))?")
 
 
@@ -223,18 +226,23 @@ def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> st
     source = "\n".join(texts[first_line - 1 : first_line - 1 + _SIGNATURE_LINES])[: 4 * _SIGNATURE_LENGTH]
     source = without_comments(source)
     if kind == SymbolKind.MACRO:
+        whole = source.partition("\n")[0]
         found = _FUNCTION_MACRO.match(source.replace("\\\n", " "))
-        head = found[0] if found else name
+        # A value of one line says what it is; of several, only the parameters are shown.
+        head = (
+            whole if not whole.endswith("\\") and len(whole) <= _VALUE_LENGTH else found[0] if found else name
+        )
     elif kind in _MEMBERS:
         # Others may stand in front of it on its line, and the struct that it is in.
         named = re.compile(rf"\b{re.escape(name)}\b")
-        head = next((part for part in _MEMBER_END.split(source) if named.search(part)), "")
+        end_of = _ENUMERATOR_END if kind == SymbolKind.ENUMERATOR else _MEMBER_END
+        head = next((part for part in end_of.split(source) if named.search(part)), "")
     elif kind == "label":
         head = texts[first_line - 1] if first_line <= len(texts) else ""
     else:
-        end = (_ENUMERATOR_END if kind == SymbolKind.ENUMERATOR else _BODY).search(source)
+        end = _BODY.search(source)
         head = source[: end.start()] if end else source
     head = " ".join(head.split())
-    if name not in head:
+    if name not in head and kind not in _MADE_BY_MACROS:
         head = f"{head} {{…}} {name}" if head else name
     return head if len(head) <= _SIGNATURE_LENGTH else f"{head[: _SIGNATURE_LENGTH - 1]}…"

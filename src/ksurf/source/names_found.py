@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ksurf.errors import KsurfError
-from ksurf.source.browse import Browser, View
+from ksurf.source.browse import Browser, View, arches_of
 from ksurf.source.compose import signature, split_lines
 from ksurf.source.files import read_file
 from ksurf.source.names import Definition, NamesIndex
@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _ALL = 2**32 - 1
+_BESIDE = ("Documentation/", "samples/", "scripts/", "tools/")
+"""What is no part of a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ class FoundLines:
 def found_definitions(
     browser: Browser, view: View, index: NamesIndex, name: str, kinds: Collection[str]
 ) -> list[FoundDefinition]:
-    """Return where a name is defined or declared, definitions first."""
+    """Return where a name is defined or declared.
+
+    Definitions come first, in them those of the kernel proper, and of its architecture.
+    """
     text_of = _texts(view)
     found = []
     for definition in index.definitions(name, kinds):
@@ -72,7 +77,14 @@ def found_definitions(
                 definition, signature(lines, name, definition.kind, definition.start_line), is_compiled
             )
         )
-    return sorted(found, key=lambda one: one.definition.is_declaration)
+
+    def rank(one: FoundDefinition) -> tuple[bool, bool, bool]:
+        file = one.definition.place.file
+        arches = arches_of(file)
+        is_foreign = bool(view.kernel and file.startswith("arch/") and view.kernel.arch not in arches)
+        return one.definition.is_declaration, file.startswith(_BESIDE), is_foreign
+
+    return sorted(found, key=rank)
 
 
 def found_references(view: View, index: NamesIndex, name: str, limit: int) -> FoundLines:
