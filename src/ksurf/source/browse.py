@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,18 +22,17 @@ from ksurf.source.files import file_named, files_below, read_file, shown_name
 from ksurf.source.flags import KBUILD_ARCH
 from ksurf.source.highlight import is_c
 from ksurf.source.page import Layer, Page, PageLayer
-from ksurf.source.semantic.model import SemanticFile, Unparsed
+from ksurf.source.semantic.model import SemanticFile
 from ksurf.source.tree import SourceTree, Trees
-from ksurf.source.units import Unit, Units
+from ksurf.source.units import Units
 
 if TYPE_CHECKING:
     from ksurf.source.names import FileNames, NamesIndex
+    from ksurf.source.semantic.layer import Semantics
 
 __all__ = ["Browser", "View", "arches_of"]
 
 _LISTED = 4
-_UNITS_TRIED = 4
-"""Units that may include a header, and are read until one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +57,29 @@ class _Missing(NamedTuple):
 
 
 class Browser:
-    """Opens pages of the trees of one dataset."""
+    """Opens pages of the trees of one dataset. Close it, or use it in a ``with``."""
 
     def __init__(self, dataset: Path, reporter: Reporter | None = None) -> None:
         """Name the dataset; nothing is read yet."""
         self.dataset = dataset
         self.trees = Trees(dataset)
         self._reporter = reporter or Silent()
-        self._units: dict[tuple[str, str], Units] = {}
+        self._semantics: dict[tuple[str, str], Semantics] = {}
         self._names: dict[str, NamesIndex] = {}
+        self._tables: dict[tuple[str, str], bytes] = {}
+
+    def __enter__(self) -> Browser:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """End the processes that read units."""
+        while self._semantics:
+            self._semantics.popitem()[1].close()
 
     # ---- which tree, which kernel
 
@@ -141,7 +153,7 @@ class Browser:
             return kernels
         arches = arches_of(file)
         kernels = [kernel for kernel in kernels if kernel.arch in arches] or kernels
-        return [kernel for kernel in kernels if _compiles(prepared[kernel], kernel, file)] or kernels
+        return [kernel for kernel in kernels if self.compiles(prepared[kernel], kernel, file)] or kernels
 
     # ---- which file
 
@@ -166,10 +178,31 @@ class Browser:
 
     def units(self, tree: SourceTree, kernel: Kernel) -> Units:
         """The units of a kernel that is prepared."""
+        return self.semantics(tree, kernel).units
+
+    def semantics(self, tree: SourceTree, kernel: Kernel) -> Semantics:
+        """The semantic layer of a kernel that is prepared."""
         key = tree.id, kernel.id
-        if key not in self._units:
-            self._units[key] = Units.load(tree.root, tree.units_folder(kernel))
-        return self._units[key]
+        if key not in self._semantics:
+            from ksurf.source.semantic.layer import Semantics
+
+            units = Units.load(tree.root, tree.units_folder(kernel))
+            self._semantics[key] = Semantics(units, tree.semantic)
+        return self._semantics[key]
+
+    def compiles(self, tree: SourceTree, kernel: Kernel, file: str) -> bool:
+        """Tell if a unit of the kernel, which is prepared, is made of the file.
+
+        The table is only searched for the name: taking it apart would take twenty times as long, and there is
+        one for each kernel.
+        """
+        key = tree.id, kernel.id
+        if key not in self._tables:
+            try:
+                self._tables[key] = (tree.units_folder(kernel) / "units.json").read_bytes()
+            except OSError:
+                self._tables[key] = b""
+        return f"[{json.dumps(file)},".encode() in self._tables[key]
 
     # ---- the page
 
@@ -230,7 +263,7 @@ class Browser:
         if arches:
             yield f"{file.rpartition('/')[2]} is for {' and '.join(arches)} only"
         kernels = [one.kernel for one in tree.prepared()]
-        having = [kernel for kernel in kernels if _compiles(tree, kernel, file)]
+        having = [kernel for kernel in kernels if self.compiles(tree, kernel, file)]
         others = [
             kernel for kernel in kernels if kernel not in having and (not arches or kernel.arch in arches)
         ]
@@ -243,28 +276,24 @@ class Browser:
             return _Missing(_NO_C.get(suffix, "it is no C"), None)
         if view.kernel is None:
             return _Missing(view.missing or "no kernel is prepared", view.remedy)
-        units = self.units(view.tree, view.kernel)
-        tried = units.of_file(file)
-        if not tried:
-            from ksurf.source.includes import units_of_header
-
-            tried = list(islice(units_of_header(units, file), _UNITS_TRIED))
-        if not tried:
-            return self._left_out(view.tree, view.kernel, units, file)
-        reason = ""
-        for unit in tried:
-            found = _read_unit(units, unit, file)
-            if isinstance(found, SemanticFile):
-                return found
-            reason = reason or found.reason
-        return _Missing(f"{tried[0].object} cannot be read: {reason}", None)
+        semantics = self.semantics(view.tree, view.kernel)
+        found = semantics.cached(file)
+        if found is None:
+            units = semantics.candidates(file)
+            if not units:
+                return self._left_out(view.tree, view.kernel, semantics.units, file)
+            with self._reporter.task(f"reading {units[0].object}"):
+                found = semantics.read(file)
+        if isinstance(found, SemanticFile):
+            return found
+        return _Missing(f"{found.unit} cannot be read: {found.reason}", None)
 
     def _left_out(self, tree: SourceTree, kernel: Kernel, units: Units, file: str) -> _Missing:
         """Say why no unit of a kernel has a file, and which kernel's has."""
         others = [
             one.kernel
             for one in tree.prepared()
-            if one.kernel != kernel and _compiles(tree, one.kernel, file)
+            if one.kernel != kernel and self.compiles(tree, one.kernel, file)
         ]
         remedy = f"--kernel {max(others).release}" if others else None
         arches = arches_of(file)
@@ -297,30 +326,6 @@ def arches_of(file: str) -> set[str]:
     if len(parts) < 3 or parts[0] != "arch":
         return set()
     return {arch for arch, folder in KBUILD_ARCH.items() if folder == parts[1]}
-
-
-def _read_unit(units: Units, unit: Unit, file: str) -> SemanticFile | Unparsed:
-    from ksurf.source.semantic.clang import ParseError, arguments_of, parse
-    from ksurf.source.semantic.reader import read_file as read_seen
-
-    try:
-        with parse(units, units.path(unit), arguments_of(units, unit)) as parsed:
-            return read_seen(parsed, units.tree / file, unit.object)
-    except ParseError as error:
-        return Unparsed(file, unit.object, error.message)
-
-
-def _compiles(tree: SourceTree, kernel: Kernel, file: str) -> bool:
-    """Tell if a unit of the kernel is made of the file.
-
-    The table is only searched for the name: taking it apart would take twenty times as long, and there is one
-    for each kernel.
-    """
-    try:
-        table = (tree.units_folder(kernel) / "units.json").read_bytes()
-    except OSError:
-        return False
-    return f"[{json.dumps(file)},".encode() in table
 
 
 def _named(kernels: list[Kernel]) -> str:

@@ -71,7 +71,7 @@ def found_definitions(
         lines = text_of(place.file)
         is_compiled = None
         if view.kernel is not None and not place.file.endswith(".h"):
-            is_compiled = bool(browser.units(view.tree, view.kernel).of_file(place.file))
+            is_compiled = browser.compiles(view.tree, view.kernel, place.file)
         found.append(
             FoundDefinition(
                 definition, signature(lines, name, definition.kind, definition.start_line), is_compiled

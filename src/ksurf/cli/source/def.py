@@ -45,10 +45,10 @@ def command(
     from ksurf.report.source_names import definitions_json, definitions_text
     from ksurf.source.names_found import found_definitions
 
-    opened = browser(dataset)
-    view = opened.view(kernel)
-    index = index_of(opened, view)
-    found = found_definitions(opened, view, index, name, kinds)
+    with browser(dataset) as opened:
+        view = opened.view(kernel)
+        index = index_of(opened, view)
+        found = found_definitions(opened, view, index, name, kinds)
     listed = [one for one in found if everything or not one.definition.is_declaration] or found
     if form == "json":
         printed(definitions_json(name, view, listed, len(found)))

@@ -37,28 +37,30 @@ def command(file: str, old: str, new: str, form: str, dataset: Path) -> None:
     from ksurf.source.compare import compare, with_other_files
     from ksurf.source.page import Page
 
-    opened = browser(dataset)
-    views = [opened.view(selector, file) for selector in (old, new)]
-    names: list[str | None] = []
-    refused: list[InputError] = []
-    for view in views:
-        try:
-            names.append(opened.find(view.tree, file))
-        except InputError as error:
-            names.append(None)
-            refused.append(error)
-    found = next((name for name in reversed(names) if name is not None), None)
-    if found is None:
-        raise refused[-1]
-    pages: list[Page | None] = []
-    for selector, view in zip((old, new), views, strict=True):
-        # The end of a path may be another file's on the other side.
-        is_there = (view.tree.root / found).exists()
-        pages.append(opened.page(opened.view(selector, found), found) if is_there else None)
-    before, after = views
-    comparison = compare(*pages)
-    if before.tree.id != after.tree.id:
-        comparison = with_other_files(comparison, found, opened.names(before.tree), opened.names(after.tree))
+    with browser(dataset) as opened:
+        views = [opened.view(selector, file) for selector in (old, new)]
+        names: list[str | None] = []
+        refused: list[InputError] = []
+        for view in views:
+            try:
+                names.append(opened.find(view.tree, file))
+            except InputError as error:
+                names.append(None)
+                refused.append(error)
+        found = next((name for name in reversed(names) if name is not None), None)
+        if found is None:
+            raise refused[-1]
+        pages: list[Page | None] = []
+        for selector, view in zip((old, new), views, strict=True):
+            # The end of a path may be another file's on the other side.
+            is_there = (view.tree.root / found).exists()
+            pages.append(opened.page(opened.view(selector, found), found) if is_there else None)
+        before, after = views
+        comparison = compare(*pages)
+        if before.tree.id != after.tree.id:
+            comparison = with_other_files(
+                comparison, found, opened.names(before.tree), opened.names(after.tree)
+            )
     if form == "json":
         from ksurf.report.source_diff import comparison_json
 

@@ -37,9 +37,9 @@ def command(name: str, kernel: str | None, limit: int, form: str, dataset: Path)
     from ksurf.report.source_names import lines_json, lines_text
     from ksurf.source.names_found import found_references
 
-    opened = browser(dataset)
-    view = opened.view(kernel)
-    found = found_references(view, index_of(opened, view), name, limit)
+    with browser(dataset) as opened:
+        view = opened.view(kernel)
+        found = found_references(view, index_of(opened, view), name, limit)
     if form == "json":
         printed(lines_json("ksurf.source-refs", {"name": name}, view, found))
     elif found.lines:

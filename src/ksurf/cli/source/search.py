@@ -52,9 +52,11 @@ def command(
     from ksurf.report.source_names import lines_json, lines_text
     from ksurf.source.names_found import found_matches
 
-    opened = browser(dataset)
-    view = opened.view(kernel)
-    found = found_matches(index_of(opened, view), f"(?i){pattern}" if ignore_case else pattern, glob, limit)
+    with browser(dataset) as opened:
+        view = opened.view(kernel)
+        found = found_matches(
+            index_of(opened, view), f"(?i){pattern}" if ignore_case else pattern, glob, limit
+        )
     if form == "json":
         asked = {"pattern": pattern, "in": glob, "ignore_case": ignore_case}
         printed(lines_json("ksurf.source-search", asked, view, found))

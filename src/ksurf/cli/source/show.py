@@ -75,12 +75,12 @@ def command(
     """
     from ksurf.cli.printed import printed, written
 
-    opened = browser(dataset)
-    view = opened.view(kernel, file)
-    found = opened.find(view.tree, file)
-    if found != file:
-        view = opened.view(kernel, found)
-    page = opened.page(view, found, _kernels(dataset, selectors) if facts or selectors else ())
+    with browser(dataset) as opened:
+        view = opened.view(kernel, file)
+        found = opened.find(view.tree, file)
+        if found != file:
+            view = opened.view(kernel, found)
+        page = opened.page(view, found, _kernels(dataset, selectors) if facts or selectors else ())
     if lines is not None:
         page = page.between(*lines)
     if form == "md":
