@@ -11,7 +11,7 @@ from ksurf.dataset.rows import WrittenCall
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
 from ksurf.source.facts import CallOutcome, FunctionOnKernel, PageFacts
-from ksurf.source.join import Dispatch, Field, page_facts
+from ksurf.source.join import Dispatch, Field, file_dispatch, page_facts
 from ksurf.source.semantic.model import SymbolKind
 from made_kernel import MadeKernel, kernel
 from made_semantic import MadeSemantic
@@ -256,7 +256,7 @@ class TestDispatch:
         return made
 
     def test_a_call_through_a_field_may_reach_what_is_stored_there(self) -> None:
-        dispatch = Dispatch([self.seen().made()], units=5640)
+        dispatch = Dispatch([file_dispatch(self.seen().made())], units=5640)
         field = Field("kvm_ops", "read")
         assert [one.function for one in dispatch.stored_in(field)] == ["my_read"]
         assert [(call.caller, str(call.place)) for call in dispatch.callers_of("my_read")] == [
@@ -269,13 +269,13 @@ class TestDispatch:
         made = self.seen()
         made.call(made.field("other_ops", "read"), 15, "outer")
         made.call(made.field(None, "read"), 16, "outer")
-        assert [call.caller for call in Dispatch([made.made()]).callers_of("my_read")] == ["kick"]
+        assert [call.caller for call in Dispatch([file_dispatch(made.made())]).callers_of("my_read")] == ["kick"]
 
     def test_an_object_that_is_stored_is_no_target(self) -> None:
         made = text()
         ops = made.symbol(SymbolKind.VARIABLE, "my_ops", at=f"{FILE}:60")
         made.register(made.field("kvm", "ops"), ops, 61)
-        assert Dispatch([made.made()]).stored_in(Field("kvm", "ops")) == ()
+        assert Dispatch([file_dispatch(made.made())]).stored_in(Field("kvm", "ops")) == ()
 
     def test_possible_ones_are_marked(self, tmp_path: Path) -> None:
         made = kvm()

@@ -8,7 +8,7 @@ __all__ = ["command"]
 
 COMMANDS = (
     *("pull", "add", "list", "prepare", "index", "rm"),
-    *("show", "diff", "def", "refs", "search"),
+    *("show", "diff", "def", "refs", "callers", "callees", "search"),
 )
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
@@ -22,6 +22,8 @@ Examples:
   ksurf source diff mm/slub.c 6.12 7.3           what differs in it
   ksurf source def kvm_vcpu_kick                 where a name is defined
   ksurf source refs kvm_vcpu_kick                where it is mentioned
+  ksurf source callers kvm_vcpu_kick             who calls it, as kernels were built
+  ksurf source callees vgic_v4_init              whom it calls
   ksurf source search 'guard\\(mutex\\)'         lines that match a pattern
 """
 

@@ -4,7 +4,7 @@ Lines match only the kernels that were built from this very source. On all other
 name, and a call by the function that it is written in and the one that is called.
 """
 
-from ksurf.source.join.dispatch import Dispatch, DispatchCall, Field, Stored
+from ksurf.source.join.dispatch import Dispatch, DispatchCall, Field, Stored, file_dispatch
 from ksurf.source.join.page import page_facts
 
-__all__ = ["Dispatch", "DispatchCall", "Field", "Stored", "page_facts"]
+__all__ = ["Dispatch", "DispatchCall", "Field", "Stored", "file_dispatch", "page_facts"]

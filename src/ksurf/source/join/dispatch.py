@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ksurf.source.place import Place
 from ksurf.source.semantic.model import SemanticFile, SymbolKind
 
-__all__ = ["Dispatch", "DispatchCall", "Field", "Stored"]
+__all__ = ["Dispatch", "DispatchCall", "Field", "FileDispatch", "Stored", "file_dispatch"]
 
 
 class Field(NamedTuple):
@@ -47,11 +47,37 @@ class DispatchCall(NamedTuple):
     place: Place
 
 
+class FileDispatch(NamedTuple):
+    """What one file stores in fields, and calls through them."""
+
+    unit: str
+    stored: tuple[Stored, ...]
+    calls: tuple[DispatchCall, ...]
+
+
+def file_dispatch(file: SemanticFile) -> FileDispatch:
+    """Look through a file."""
+    stored: dict[Stored, None] = {}
+    for one in file.registrations:
+        field, value = _field(file, one.field), file.symbols[one.value]
+        if field is not None and value.kind is SymbolKind.FUNCTION:
+            place = Place(file.file, one.line, one.column, file.is_generated)
+            stored[Stored(value.name, field, one.holder, place)] = None
+    calls: dict[DispatchCall, None] = {}
+    for call in file.calls:
+        if not call.is_direct and call.symbol is not None:
+            field = _field(file, call.symbol)
+            if field is not None:
+                place = Place(file.file, call.line, call.column, file.is_generated)
+                calls[DispatchCall(call.caller, field, place)] = None
+    return FileDispatch(file.unit, tuple(stored), tuple(calls))
+
+
 class Dispatch:
     """What some files store in fields, and call through them."""
 
-    def __init__(self, files: Iterable[SemanticFile], units: int | None = None) -> None:
-        """Look through the files. ``units`` is how many the kernel has, if that is known."""
+    def __init__(self, files: Iterable[FileDispatch], units: int | None = None) -> None:
+        """Put files together. ``units`` is how many the kernel has, if that is known."""
         self.units = units
         """Of the whole kernel; ``None`` if that is not known."""
         self._stored: dict[Field, dict[Stored, None]] = defaultdict(dict)
@@ -61,26 +87,15 @@ class Dispatch:
         seen = set()
         for file in files:
             seen.add(file.unit)
-            self._add(file)
+            for one in file.stored:
+                self._stored[one.field][one] = None
+                self._fields[one.function][one.field] = None
+            for call in file.calls:
+                self._calls[call.field][call] = None
+                if call.caller is not None:
+                    self._made[call.caller][call.field] = None
         self.seen = len(seen)
         """Units that were looked at."""
-
-    def _add(self, file: SemanticFile) -> None:
-        for one in file.registrations:
-            field, value = _field(file, one.field), file.symbols[one.value]
-            if field is not None and value.kind is SymbolKind.FUNCTION:
-                place = Place(file.file, one.line, one.column, file.is_generated)
-                self._stored[field][Stored(value.name, field, one.holder, place)] = None
-                self._fields[value.name][field] = None
-        for call in file.calls:
-            if call.is_direct or call.symbol is None:
-                continue
-            field = _field(file, call.symbol)
-            if field is not None:
-                place = Place(file.file, call.line, call.column, file.is_generated)
-                self._calls[field][DispatchCall(call.caller, field, place)] = None
-                if call.caller is not None:
-                    self._made[call.caller][field] = None
 
     def stored_in(self, field: Field) -> Sequence[Stored]:
         """The functions that are stored in a field: a call through it may reach any of them."""

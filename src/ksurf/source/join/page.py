@@ -10,7 +10,7 @@ from ksurf.dataset.lookup.written import functions_written
 from ksurf.kernel import Kernel
 from ksurf.source.facts import Caller, CallMark, CallOutcome, FunctionFacts, LineMarks, PageFacts
 from ksurf.source.join.calls import calls_on_kernel, line_marks, text_calls
-from ksurf.source.join.dispatch import Dispatch, DispatchCall, Field
+from ksurf.source.join.dispatch import Dispatch, DispatchCall, Field, file_dispatch
 from ksurf.source.join.functions import Held, function_facts
 from ksurf.source.semantic.model import SemanticFile, SymbolKind
 from ksurf.surface.history import neighbours
@@ -51,7 +51,7 @@ def page_facts(
     made = [calls_on_kernel(one, file, is_own=one.kernel in own) for one in held]
     marks = line_marks(text_calls(seen) if seen is not None else (), made)
     if seen is not None:
-        dispatch = dispatch or Dispatch((seen,))
+        dispatch = dispatch or Dispatch([file_dispatch(seen)])
         told = tuple(kernel for kernel, _ in kernels if kernel in own)
         marks = _with_targets(marks, seen, dispatch, told)
         facts = {name: _with_possible(one, dispatch.callers_of(name), own) for name, one in facts.items()}
