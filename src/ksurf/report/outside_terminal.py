@@ -48,7 +48,7 @@ def _document(page: OutsidePage, changed: bool, everything: bool, width: int) ->
             ]
             for one in shown
         ]
-        yield from matrix([_named(one) for one in shown], signs, columns, width)
+        yield from matrix([_named(one, width // 2 - 4) for one in shown], signs, columns, width)
     for one in shown:
         if not one.is_same:
             yield ""
@@ -63,9 +63,11 @@ def _document(page: OutsidePage, changed: bool, everything: bool, width: int) ->
     yield from _tail(page)
 
 
-def _named(one: Depended) -> str:
-    status = status_text(one)
-    return plain(one.need.title) + (f" ({status})" if status else "")
+def _named(one: Depended, room: int) -> str:
+    """The name, and what is to be said of it if there is room: the name must not be cut for that."""
+    title, status = plain(one.need.title), status_text(one)
+    named = f"{title} ({status})"
+    return named if status and len(named) <= room else title
 
 
 def _story(one: Depended, page: OutsidePage, everything: bool) -> Iterator[str]:
