@@ -269,7 +269,9 @@ class TestDispatch:
         made = self.seen()
         made.call(made.field("other_ops", "read"), 15, "outer")
         made.call(made.field(None, "read"), 16, "outer")
-        assert [call.caller for call in Dispatch([file_dispatch(made.made())]).callers_of("my_read")] == ["kick"]
+        assert [call.caller for call in Dispatch([file_dispatch(made.made())]).callers_of("my_read")] == [
+            "kick"
+        ]
 
     def test_an_object_that_is_stored_is_no_target(self) -> None:
         made = text()

@@ -50,7 +50,7 @@ def known_dispatch(units: Units, folder: Path) -> Dispatch:
         if row is None or row[:2] != stamp:
             changed = True
             try:
-                seen, _ = decode(result.read_bytes())
+                seen = decode(result.read_bytes())
             except (OSError, ValueError):
                 continue
             row = [*stamp, *(_rows(seen) if isinstance(seen, SemanticFile) else ([], []))]
