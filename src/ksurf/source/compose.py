@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING
 
 from ksurf.kernel import Kernel
 from ksurf.source.facts import PageFacts
@@ -47,22 +48,15 @@ def semantic_page(
     """Make the page of a file that the semantic layer has read."""
     raw = split_lines(content)
     symbols = seen.symbols
-    tokens: defaultdict[int, list[_Token]] = defaultdict(list)
-    for token in seen.tokens:
-        tokens[token.line].append(
-            _Token(
-                token.column - 1,
-                token.byte_length,
-                symbols[token.symbol].kind,
-                token.role,
-                token.symbol,
-            )
-        )
+    kinds = [symbol.kind.value for symbol in symbols]
+    names: defaultdict[int, list[Span]] = defaultdict(list)
+    for line, column, byte_length, symbol, role in map(_TOKEN, seen.tokens):
+        names[line].append(Span(column - 1, column - 1 + byte_length, kinds[symbol], role, symbol))
     hints: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     for hint in seen.hints:
         hints[hint.line].append((hint.column - 1, hint.name))
     inactive = {line for part in seen.inactive for line in range(part.first, min(part.last, len(raw)) + 1)}
-    texts, lines = _lines(seen.file, raw, tokens, hints, inactive)
+    texts, lines = _lines(seen.file, raw, names, hints, inactive)
     definitions = [
         PageDefinition(
             symbols[found.symbol].name,
@@ -102,17 +96,18 @@ def names_page(
 ) -> Page:
     """Make the page of a file of which only the names are known, or not even those."""
     raw = split_lines(content)
-    tokens: defaultdict[int, list[_Token]] = defaultdict(list)
+    spans: defaultdict[int, list[Span]] = defaultdict(list)
     found = names.definitions if names else ()
     for definition in found:
-        place, length = definition.place, len(definition.name.encode())
-        tokens[place.line].append(_Token(place.column - 1, length, definition.kind, _role(definition), None))
+        place, start = definition.place, definition.place.column - 1
+        end = start + len(definition.name.encode())
+        spans[place.line].append(Span(start, end, definition.kind, _role(definition)))
     defined = {(definition.place.line, definition.place.column) for definition in found}
     for name in names.identifiers if names else ():
         if (name.line, name.column) not in defined:
-            length = len(name.name.encode())
-            tokens[name.line].append(_Token(name.column - 1, length, SpanKind.IDENTIFIER, None, None))
-    texts, lines = _lines(file, raw, tokens, {}, set())
+            end = name.column - 1 + len(name.name.encode())
+            spans[name.line].append(Span(name.column - 1, end, SpanKind.IDENTIFIER))
+    texts, lines = _lines(file, raw, spans, {}, set())
     definitions = (
         PageDefinition(
             definition.name,
@@ -146,38 +141,31 @@ def _role(definition: Definition) -> Role:
     return Role.DECLARATION if definition.is_declaration else Role.DEFINITION
 
 
-class _Token(NamedTuple):
-    start: int
-    """In bytes, from 0."""
-    byte_length: int
-    kind: str
-    role: Role | None
-    symbol: int | None
+_TOKEN = attrgetter("line", "column", "byte_length", "symbol", "role")
 
 
 def _lines(
     file: str,
     raw: Sequence[bytes],
-    tokens: dict[int, list[_Token]],
+    names: dict[int, list[Span]],
     hints: dict[int, list[tuple[int, str]]],
     inactive: set[int],
 ) -> tuple[list[str], tuple[Line, ...]]:
+    """Make the lines of bytes; places in ``names`` and ``hints`` are in bytes, from 0."""
     texts = [line.decode("utf-8", "replace") for line in raw]
     shown = highlight(texts) if is_c(file) else [[] for _ in texts]
     lines = []
     for number, (line, text, spans) in enumerate(zip(raw, texts, shown, strict=True), start=1):
-        here, hinted = tokens.get(number, ()), hints.get(number, ())
         placed: tuple[Hint, ...] = ()
-        if here or hinted:
-            if line.isascii():
-                spans = _merged(spans, [Span(t[0], t[0] + t[1], *t[2:]) for t in here], len(text))
-                placed = tuple(Hint(start, name) for start, name in hinted if 0 <= start <= len(text))
-            else:
-                at = _characters(
-                    line, (*(t[0] for t in here), *(t[0] + t[1] for t in here), *(h[0] for h in hinted))
-                )
-                spans = _merged(spans, [Span(at[t[0]], at[t[0] + t[1]], *t[2:]) for t in here], len(text))
-                placed = tuple(Hint(at[start], name) for start, name in hinted)
+        if number in names or number in hints:
+            here, hinted = names.get(number, []), hints.get(number, ())
+            if not line.isascii():
+                places = (*(span[0] for span in here), *(span[1] for span in here), *(h[0] for h in hinted))
+                at = _characters(line, places)
+                here = [span._replace(start=at[span.start], end=at[span.end]) for span in here]
+                hinted = [(at[start], name) for start, name in hinted]
+            spans = _merged(spans, here, len(text))
+            placed = tuple([Hint(start, name) for start, name in hinted if start <= len(text)])
         lines.append(Line(number, text, tuple(spans), placed, number in inactive))
     return texts, tuple(lines)
 
@@ -196,22 +184,20 @@ def _characters(line: bytes, offsets: Iterable[int]) -> dict[int, int]:
 
 def _merged(spans: list[Span], names: list[Span], length: int) -> list[Span]:
     """Put names among what shows without them; of two in one place the one stays that says more."""
-    names = [name for name in names if 0 <= name.start < name.end <= length]
-    known = {name.start for name in names if name.kind != SpanKind.IDENTIFIER}
-    merged = sorted((*(span for span in spans if span.start not in known), *names), key=_start)
+    if spans:
+        known = {name[0] for name in names if name[2] != SpanKind.IDENTIFIER}
+        names = [*(span for span in spans if span[0] not in known), *names]
     kept: list[Span] = []
-    end = 0
-    for span in merged:
-        if span.start >= end:
+    done = 0
+    for span in sorted(names, key=_START):
+        start, end = span[:2]
+        if done <= start < end <= length:
             kept.append(span)
-            end = span.end
+            done = end
     return kept
 
 
-def _start(span: Span) -> int:
-    return span.start
-
-
+_START = itemgetter(0)
 _BODY = re.compile(r"[{;]|(?<![=!<>])=(?!=)")
 _MADE_BY_MACROS = {"syscall", "tracepoint", "export"}
 """Kinds whose names are not written out."""
@@ -221,10 +207,21 @@ _ENUMERATOR_END = re.compile(r"[{};,]")
 _FUNCTION_MACRO = re.compile(r"\s*#\s*define\s+\w+(?:\([^)]*\))?")
 
 
+def _source(texts: Sequence[str], first: int, end: int) -> str:
+    return without_comments("\n".join(texts[first:end])[: 4 * _SIGNATURE_LENGTH])
+
+
 def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> str:
     """Return the source of a definition up to its body or value, in one line without comments."""
-    source = "\n".join(texts[first_line - 1 : first_line - 1 + _SIGNATURE_LINES])[: 4 * _SIGNATURE_LENGTH]
-    source = without_comments(source)
+    first = first_line - 1
+    # Most are over after a few lines, of which the last has what begins a body or ends a declaration.
+    last = next(
+        (at for at in range(first, min(first + _SIGNATURE_LINES, len(texts))) if _BODY.search(texts[at])),
+        first,
+    )
+    source = _source(texts, first, last + 1)
+    if not _BODY.search(source):
+        source = _source(texts, first, first + _SIGNATURE_LINES)
     if kind == SymbolKind.MACRO:
         whole = source.partition("\n")[0]
         found = _FUNCTION_MACRO.match(source.replace("\\\n", " "))
