@@ -6,6 +6,7 @@ Nothing here passes or fails: a busy machine measures badly, and a person reads 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -182,12 +183,39 @@ def figure(what: str, value: float, unit: str, limit: float | None) -> None:
     print(f"  {what:<46} {value:7.2f} {unit}{promised}", flush=True)
 
 
+def pages(options: argparse.Namespace) -> None:
+    """A file of source: opened for the first time, the whole process; and its page once the unit was read."""
+    dataset = options.folder / "source"
+    pull: list[str | Path] = [KSURF, "source", "pull", "debian:7.3-cloud-arm64", "--dataset", dataset]
+    if subprocess.run(pull).returncode:
+        sys.exit("the source could not be pulled")
+
+    def clear() -> None:
+        for folder in dataset.glob("sources/*/semantic"):
+            shutil.rmtree(folder)
+
+    file = "arch/arm64/kvm/vgic/vgic-v4.c"
+    show: list[str | Path] = [KSURF, "source", "show", file, "--format", "md", "--dataset", dataset]
+    first = Contestant("ksurf source show, the unit was not read", show, before=clear)
+    results = compete(f"{file} is opened for the first time", [first], options.runs)
+    figure("median", results[0].median, "s", 1.5)
+    compete(f"{file} is opened again", [Contestant("ksurf source show", show)], 2 * options.runs)
+    files = [file, "virt/kvm/kvm_main.c"]
+    command = [sys.executable, "-m", "benchmarks.pages", str(dataset), *files]
+    measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    for name, times in measured.items():
+        print(f"\nA page of {name}, {times.pop('lines'):,} lines, in a process that has made one before")
+        for what, milliseconds in times.items():
+            figure(what, milliseconds, "ms", 50 if what == "page" and name == file else None)
+
+
 PARTS = {
     "function-pass": function_pass,
     "btf": btf,
     "package": package_to_dataset,
     "reports": reports,
     "check": check,
+    "pages": pages,
 }
 
 if __name__ == "__main__":
