@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 __all__ = ["Clangd", "Command", "serve"]
 
@@ -84,35 +83,23 @@ class Clangd:
         named = ((place["line"] + 1, place["character"] + 1, _label(label)) for place, label in places)
         return sorted(set(named))
 
-    def symbols(self, path: Path, places: Sequence[tuple[int, int]]) -> list[dict[str, Any] | None]:
-        """What stands at each line and column: its name, and the places of its declaration and definition."""
+    def symbols(self, path: Path, places: Sequence[tuple[int, int]]) -> list[list[str]]:
+        """What stands at each line and column, by clang's name of it (USR).
+
+        A typedef is what it stands for, too, and a macro what it expands to at its beginning.
+        """
         document = {"uri": path.as_uri()}
         asked = [
             {"textDocument": document, "position": {"line": line - 1, "character": column - 1}}
             for line, column in places
         ]
         answers = self.call_all("textDocument/symbolInfo", asked)
-        return [answer[0] if answer else None for answer in answers]
-
-    def definitions(self, path: Path, places: Sequence[tuple[int, int]]) -> list[tuple[str, int, int] | None]:
-        """Where it goes to from each line and column: file, line, column."""
-        document = {"uri": path.as_uri()}
-        asked = [
-            {"textDocument": document, "position": {"line": line - 1, "character": column - 1}}
-            for line, column in places
-        ]
-        answers = self.call_all("textDocument/definition", asked)
-        return [_place(answer[0]) if answer else None for answer in answers]
+        return [[str(one["usr"]) for one in answer or []] for answer in answers]
 
 
 def _label(label: Any) -> str:
     text = label if isinstance(label, str) else "".join(part["value"] for part in label)
     return str(text).rstrip().removesuffix(":")
-
-
-def _place(location: dict[str, Any]) -> tuple[str, int, int]:
-    start = location["range"]["start"]
-    return unquote(location["uri"].removeprefix("file://")), start["line"] + 1, start["character"] + 1
 
 
 def _text(path: Path) -> str:

@@ -27,6 +27,7 @@ CXCursor_BinaryOperator: Final = 114
 CXCursor_CStyleCastExpr: Final = 117
 CXCursor_LabelStmt: Final = 201
 CXCursor_TranslationUnit: Final = 350
+CXCursor_PreprocessingDirective: Final = 500
 CXCursor_MacroDefinition: Final = 501
 CXCursor_MacroExpansion: Final = 502
 CXCursor_InclusionDirective: Final = 503

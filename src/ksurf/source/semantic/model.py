@@ -66,7 +66,7 @@ class Symbol:
     name: str
     usr: str
     """Clang's own name of it: the same in all units for what they share, another one for what is local to a
-    file."""
+    file. Labels have none."""
     type: str
     """As the compiler prints it: ``struct kvm *``, ``int (int, void *)``; empty for macros and labels."""
     definition: Place | None

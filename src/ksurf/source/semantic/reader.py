@@ -63,6 +63,8 @@ class _Reader:
             raise ParseError("the file is neither in the tree nor in the prepared folder")
         self.file, self.is_generated = file
         self.lines = self.text.content.split(b"\n")
+        self.left_out: list[LineRange] = []
+        self.macros: dict[tuple[bytes, bool], int] = {}
         self.mentions: dict[int, CXCursor] = {}
         self.in_macros: dict[bytes, CXCursor] = {}
 
@@ -70,6 +72,8 @@ class _Reader:
         tops = self.top_level()
         definitions = list(self.definitions(tops))
         functions = self.functions(tops)
+        self.left_out = list(self.inactive())
+        self.macros = self.expanded_macros()
         unresolved, names = self.unresolved()
         doings = walk(self.text, self.symbols, tops, unresolved, names)
         self.mentions, self.in_macros = doings.mentions, doings.in_macros
@@ -90,7 +94,7 @@ class _Reader:
             registrations=tuple(sorted(doings.registrations, key=_IN_ORDER)),
             definitions=tuple(sorted([*definitions, *macros], key=attrgetter("line", "first_line"))),
             includes=tuple(includes),
-            inactive=tuple(self.inactive()),
+            inactive=tuple(self.left_out),
             diagnostics=self.parsed.diagnostics(),
             symbols=self.symbols.all(),
         )
@@ -194,20 +198,9 @@ class _Reader:
                 continue
             if not own.is_identifier(at):
                 continue
-            name = own.content[offset:end]
-            number, role = self.resolve(cursor, offset)
-            if number is None or self.symbols[number].name.encode() != name:
-                again = self.mentions.get(offset)
-                if again is None and cursor.kind == CXCursor_MacroDefinition:
-                    again = self.in_macros.get(name)
-                if again is None:
-                    continue
-                number, role = self.resolve(again, offset)
-                if number is None or self.symbols[number].name.encode() != name:
-                    continue
-                if cursor.kind == CXCursor_MacroDefinition and self.symbols.is_in_function(number):
-                    # Each use of the macro may mean another one.
-                    continue
+            number, role = self.named(at)
+            if number is None:
+                continue
             line, column = own.line_column(offset)
             index = bisect_right(starts, offset) - 1
             function = functions[index][2] if index >= 0 and offset < functions[index][1] else None
@@ -217,6 +210,51 @@ class _Reader:
                 last = end if extent is None or extent[0] != offset else extent[1]
                 expansions.append(Expansion(line, column, end - offset, *own.line_column(last), number))
         return tokens, expansions, includes
+
+    def named(self, token: int) -> tuple[int | None, Role]:
+        """Return what a token names, by clang's annotation or else by what the walk found there."""
+        cursor, offset = self.text.cursors[token], self.text.offsets[token]
+        is_in_macro = cursor.kind == CXCursor_MacroDefinition
+        tries = [cursor, self.mentions.get(offset)]
+        if is_in_macro:
+            tries.append(self.in_macros.get(self.text.spelling(token)))
+        for one in tries:
+            if one is None:
+                continue
+            number, role = self.resolve(one, offset)
+            if number is None or self.symbols[number].name.encode() != self.text.spelling(token):
+                continue
+            # Each use of a macro may mean another local of that name.
+            if not (is_in_macro and self.symbols.is_in_function(number)):
+                return number, role
+        return self.macro_named(token), Role.REFERENCE
+
+    def expanded_macros(self) -> dict[tuple[bytes, bool], int]:
+        """Return the macros that the file uses, by name and whether they take arguments."""
+        own = self.text
+        found: dict[tuple[bytes, bool], int] = {}
+        for at, cursor in enumerate(own.cursors):
+            if cursor.kind == CXCursor_MacroExpansion and own.is_identifier(at):
+                name = own.spelling(at)
+                number, _ = self.resolve(cursor, own.offsets[at])
+                if number is not None and self.symbols[number].name.encode() == name:
+                    found.setdefault((name, own.is_invoked(at)), number)
+        return found
+
+    def macro_named(self, token: int) -> int | None:
+        """Return the macro that a token names if another place of the file uses it.
+
+        Within the arguments of macros, clang's annotation prefers what became of them.
+        """
+        key = (self.text.spelling(token), self.text.is_invoked(token))
+        number = self.macros.get(key)
+        if number is not None and self.is_left_out(self.text.line(self.text.offsets[token])):
+            return None
+        return number
+
+    def is_left_out(self, line: int) -> bool:
+        at = bisect_right(self.left_out, line, key=attrgetter("first")) - 1
+        return at >= 0 and line <= self.left_out[at].last
 
     def place_of(self, offset: int) -> Place:
         return Place(self.file, *self.text.line_column(offset), self.is_generated)

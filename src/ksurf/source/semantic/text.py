@@ -36,6 +36,9 @@ class FileText:
         start = clang.clang_getLocationForOffset(unit, handle, 0)
         end = clang.clang_getLocationForOffset(unit, handle, len(self.content))
         self._base: int = start.int_data
+        if not self._base:
+            # Clang knows of the file, but nothing included it.
+            raise ParseError(NOT_INCLUDED)
         tokens, count = POINTER(CXToken)(), c_uint()
         clang.clang_tokenize(unit, clang.clang_getRange(start, end), byref(tokens), byref(count))
         try:
@@ -73,6 +76,11 @@ class FileText:
     def is_identifier(self, token: int) -> bool:
         """Tell if a token is an identifier, and no keyword."""
         return self.kinds[token] == CXToken_Identifier
+
+    def is_invoked(self, token: int) -> bool:
+        """Tell if an opening parenthesis follows a token."""
+        at = self.first_from(self.ends[token])
+        return at < len(self) and self.spelling(at) == b"("
 
     def line_column(self, offset: int) -> tuple[int, int]:
         """Return line and column of an offset."""

@@ -1,0 +1,173 @@
+"""The semantic layer as a whole: what is kept, sweeps, precompiled headers, and sources that mean harm."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ksurf.progress import Silent
+from ksurf.source.semantic.cache import Cache
+from ksurf.source.semantic.layer import Semantics, read_unit
+from ksurf.source.semantic.model import SemanticFile, Unparsed
+from ksurf.source.semantic.precompiled import PrecompiledHeaders
+from ksurf.source.semantic.sweep import sweep
+from ksurf.source.semantic.worker import Limits
+from ksurf.source.units import Units
+from made_units import make_units
+
+FILES = {
+    "include/big.h": "#ifndef BIG\n#define BIG\n#include <small.h>\nstruct big { int inside; };\n#endif\n",
+    "include/small.h": "static inline int small(int much) { return much; }\n",
+    "a.c": "#include <big.h>\nint a(struct big *b) { return small(b->inside); }\n",
+    "b.c": "#include <big.h>\nint b(struct big *b) { return small(1); }\n",
+    "c.c": '#include <big.h>\n#include "local.h"\nint c(void) { return small(LOCAL); }\n',
+    "d.c": "#include <big.h>\nconst char *d(void) { return KBUILD_MODNAME; }\n",
+    "local.h": "#define LOCAL 3\n",
+}
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Units:
+    return make_units(tmp_path, FILES)
+
+
+def test_a_file_is_read_once_and_again_when_an_input_changes(units: Units, tmp_path: Path) -> None:
+    with Semantics(units, tmp_path / "kept") as semantics:
+        assert semantics.cached("a.c") is None
+        first = semantics.read("a.c")
+        assert isinstance(first, SemanticFile)
+        assert [hint.name for hint in first.hints] == ["much"]
+        assert semantics.cached("a.c") == first
+        header = units.tree / "include/small.h"
+        # The same content at another time is the same.
+        os.utime(header, (time.time() + 10, time.time() + 10))
+        assert semantics.cached("a.c") == first
+        header.write_text("static inline int small(int other) { return other; }\n")
+        assert semantics.cached("a.c") is None
+        again = semantics.read("a.c")
+        assert isinstance(again, SemanticFile)
+        assert [hint.name for hint in again.hints] == ["other"]
+
+
+def test_a_moved_tree_keeps_its_results(units: Units, tmp_path: Path) -> None:
+    with Semantics(units, tmp_path / "units" / "kept") as semantics:
+        first = semantics.read("a.c")
+    (tmp_path / "tree").rename(tmp_path / "other-tree")
+    (tmp_path / "units").rename(tmp_path / "other-units")
+    moved = Units.load(tmp_path / "other-tree", tmp_path / "other-units")
+    with Semantics(moved, tmp_path / "other-units" / "kept") as semantics:
+        assert semantics.cached("a.c") == first
+
+
+def test_headers_are_read_through_a_unit_that_includes_them(units: Units, tmp_path: Path) -> None:
+    with Semantics(units, tmp_path / "kept") as semantics:
+        seen = semantics.read("local.h")
+        assert isinstance(seen, SemanticFile)
+        assert seen.unit == "c.o"
+        assert semantics.cached("local.h") == seen
+        missing = semantics.read("include/nothing.h")
+        assert isinstance(missing, Unparsed)
+        assert missing.reason == "no unit of this kernel compiles or includes it"
+
+
+def test_units_see_the_same_with_precompiled_headers(units: Units) -> None:
+    headers = PrecompiledHeaders(units)
+    every = list(units)
+    one = headers.make(every[0].group, every)
+    assert one is not None and one.headers == ("{tree}/include/big.h",)
+    for unit in units:
+        assert headers.of(unit) == one
+        with_it, inputs = read_unit(units, unit, unit.file, False, headers)
+        without, _ = read_unit(units, unit, unit.file, False, None)
+        assert isinstance(with_it, SemanticFile)
+        assert with_it == without
+        assert not with_it.diagnostics
+        assert str(units.tree / "include/small.h") in inputs
+
+
+def test_a_unit_that_sets_what_a_header_asks_for_is_read_without(tmp_path: Path) -> None:
+    files = {
+        "include/asks.h": "#ifdef WISH\nint wished;\n#else\nint usual;\n#endif\n",
+        **{f"{name}.c": "#include <asks.h>\nint x;\n" for name in "abc"},
+        "wishes.c": "#define WISH\n#include <asks.h>\nint f(void) { return wished; }\n",
+    }
+    units = make_units(tmp_path, files)
+    headers = PrecompiledHeaders(units)
+    assert headers.make(next(iter(units)).group, list(units)) is not None
+    (unit,) = units.of_file("wishes.c")
+    assert headers.of(unit) is None
+    seen, _ = read_unit(units, unit, unit.file, False, headers)
+    assert isinstance(seen, SemanticFile) and not seen.diagnostics
+
+
+def test_a_changed_header_is_not_taken_from_a_precompiled_one(units: Units) -> None:
+    headers = PrecompiledHeaders(units)
+    assert headers.make(next(iter(units)).group, list(units)) is not None
+    (units.tree / "include/small.h").write_text("static inline int small(int changed) { return changed; }\n")
+    (unit,) = units.of_file("b.c")
+    seen, _ = read_unit(units, unit, unit.file, False, headers)
+    assert isinstance(seen, SemanticFile)
+    assert [hint.name for hint in seen.hints] == ["changed"]
+
+
+def test_a_sweep_goes_on_where_it_was(units: Units, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    every = list(units)
+    first = sweep(units, kept, every[:2], Silent(), processes=2)
+    assert (first.known, first.read, first.failed) == (0, 2, ())
+    second = sweep(units, kept, every, Silent(), processes=2)
+    assert (second.known, second.read, second.failed) == (2, 2, ())
+    assert sweep(units, kept, every, Silent()).known == 4
+
+
+def test_what_clang_does_not_survive_costs_one_unit(tmp_path: Path) -> None:
+    # Sixteen times sixteen times ...: 4 G words.
+    bomb = "\n".join(f"#define X{n} {' '.join([f'X{n - 1}'] * 16)}" for n in range(1, 9))
+    files = {
+        "a.c": "int a;\n",
+        "bomb.c": f"#define X0 1,\n{bomb}\nint bomb[] = {{ X8 }};\n",
+        "z.c": "int z;\n",
+    }
+    units = make_units(tmp_path, files)
+    reporter = Silent()
+    done = sweep(
+        units, tmp_path / "kept", units, reporter, processes=1, limits=Limits(time_s=20, memory_bytes=1 << 30)
+    )
+    assert [failed.file for failed in done.failed] == ["bomb.c"]
+    assert "bomb.o: clang" in reporter.warnings[0]
+    cache = Cache(units, tmp_path / "kept")
+    assert all(cache.load(unit, unit.file, False) for unit in units if unit.file != "bomb.c")
+
+
+def test_deep_nesting_and_binary_junk_do_no_harm(tmp_path: Path) -> None:
+    units = make_units(tmp_path, {"deep.c": f"int x = {'(' * 50_000}1{')' * 50_000};\n", "junk.c": ""})
+    (units.tree / "junk.c").write_bytes(bytes(range(256)) * 50)
+    with Semantics(units, tmp_path / "kept") as semantics:
+        for file in ("deep.c", "junk.c"):
+            assert semantics.read(file) is not None
+
+
+def test_files_outside_of_the_tree_are_not_there(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.h"
+    secret.write_text("int secret_number;\n")
+    source = (
+        f'#include "{secret}"\n#include "../secret.h"\n#include "/dev/zero"\n#include "link.h"\n'
+        "int f(void) { return secret_number; }\n"
+    )
+    units = make_units(tmp_path, {"a.c": source})
+    (units.tree / "link.h").symlink_to(secret)
+    with Semantics(units, tmp_path / "kept") as semantics:
+        seen = semantics.read("a.c")
+    assert isinstance(seen, SemanticFile)
+    assert [str(said) for said in seen.diagnostics][:3] == [
+        f"a.c:1: '{secret}' file not found",
+        "a.c:2: '../secret.h' file not found",
+        "a.c:3: '/dev/zero' file not found",
+    ]
+    # A link is followed by the operating system; what it leads to has no place all the same.
+    places = [symbol.place for symbol in seen.symbols if symbol.name == "secret_number"]
+    assert places in ([], [None])
+    assert [one.place for one in seen.includes] == [None] * len(seen.includes)
