@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clangd import Clangd, Command, serve
+from clangd import Clangd, ClangdDiedError, Command, serve
 from ksurf.source.semantic.clang import arguments_of, parse
 from ksurf.source.semantic.kinds import (
     CXCursor_InclusionDirective,
@@ -29,6 +29,8 @@ class Agreement:
 
     tokens: Counter[str] = field(default_factory=Counter)
     hints: Counter[str] = field(default_factory=Counter)
+    died: list[str] = field(default_factory=list)
+    """Files that clangd did not survive."""
     examples: dict[str, list[object]] = field(default_factory=lambda: defaultdict(list))
 
     def share(self, counts: Counter[str]) -> float:
@@ -38,17 +40,21 @@ class Agreement:
 def compare(units: Units, files: Sequence[str], folder: Path) -> Agreement:
     """Compare files of the tree, each seen through its own unit."""
     found = Agreement()
-    own = {file: units.of_file(file)[0] for file in files}
-    commands = [Command(units.path(unit), arguments_of(units, unit)) for unit in own.values()]
-    with serve(folder, commands) as clangd:
-        for file, unit in own.items():
-            path = units.path(unit)
-            clangd.open(path)
-            with parse(units, path, arguments_of(units, unit)) as parsed:
-                ours = read_file(parsed, path, unit.object)
-                _tokens(found, file, ours, FileText(parsed, path), clangd, path)
-            _hints(found, file, ours, set(clangd.hints(path)))
-            clangd.close(path)
+    for file in files:
+        unit = units.of_file(file)[0]
+        path, arguments = units.path(unit), arguments_of(units, unit)
+        with parse(units, path, arguments) as parsed:
+            ours, text = read_file(parsed, path, unit.object), FileText(parsed, path)
+        # A server of its own for each: it would also know what other files define, and it dies of some.
+        with serve(folder, [Command(path, arguments)]) as clangd:
+            try:
+                clangd.open(path)
+                hints = set(clangd.hints(path))
+                _tokens(found, file, ours, text, clangd, path)
+            except ClangdDiedError:
+                found.died.append(file)
+                continue
+            _hints(found, file, ours, hints)
     return found
 
 

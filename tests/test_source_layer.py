@@ -55,10 +55,12 @@ def test_a_file_is_read_once_and_again_when_an_input_changes(units: Units, tmp_p
 def test_a_moved_tree_keeps_its_results(units: Units, tmp_path: Path) -> None:
     with Semantics(units, tmp_path / "units" / "kept") as semantics:
         first = semantics.read("a.c")
-    (tmp_path / "tree").rename(tmp_path / "other-tree")
-    (tmp_path / "units").rename(tmp_path / "other-units")
-    moved = Units.load(tmp_path / "other-tree", tmp_path / "other-units")
-    with Semantics(moved, tmp_path / "other-units" / "kept") as semantics:
+    other = tmp_path / "other"
+    other.mkdir()
+    (tmp_path / "tree").rename(other / "tree")
+    (tmp_path / "units").rename(other / "units")
+    moved = Units.load(other / "tree", other / "units")
+    with Semantics(moved, other / "units" / "kept") as semantics:
         assert semantics.cached("a.c") == first
 
 

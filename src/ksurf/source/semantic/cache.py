@@ -32,8 +32,17 @@ class Cache:
 
     def path(self, unit: Unit, file: str, is_generated: bool) -> Path:
         """Return where the result for a file in a unit lies, or would lie."""
+        # Kernels of one tree have prepared folders of their own: they would take turns at one result.
         words = (
-            *(str(_FORMAT), self._units.arch, unit.object, unit.file, file, str(is_generated)),
+            *(
+                self._units.folder.name,
+                str(_FORMAT),
+                self._units.arch,
+                unit.object,
+                unit.file,
+                file,
+                str(is_generated),
+            ),
             *(*unit.group.arguments, *unit.own_arguments),
         )
         digest = sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()

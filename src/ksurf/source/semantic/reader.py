@@ -35,6 +35,7 @@ from ksurf.source.semantic.model import (
     LineRange,
     Role,
     SemanticFile,
+    SymbolKind,
     Token,
 )
 from ksurf.source.semantic.symbols import KINDS, Symbols
@@ -224,8 +225,9 @@ class _Reader:
             number, role = self.resolve(one, offset)
             if number is None or self.symbols[number].name.encode() != self.text.spelling(token):
                 continue
-            # Each use of a macro may mean another local of that name.
-            if not (is_in_macro and self.symbols.is_in_function(number)):
+            # Each use of a macro may mean another local, or a field of another struct.
+            is_field = self.symbols[number].kind is SymbolKind.FIELD
+            if not (is_in_macro and (is_field or self.symbols.is_in_function(number))):
                 return number, role
         return self.macro_named(token), Role.REFERENCE
 
