@@ -183,6 +183,22 @@ def test_an_instruction_that_is_not_reached_is_guarded() -> None:
     assert found(CHANGED, CALL, places={("p", 7): Place(False)}).outcome is Outcome.GUARDED
 
 
+def test_what_is_read_for_nothing_may_be_another_thing() -> None:
+    other = replace(CALL, instruction=8)
+    unused, used = Place(True, used=False), Place(True)
+    finding = found(CHANGED, CALL, places={("p", 7): unused})
+    assert finding.outcome is Outcome.OK
+    assert finding.evidence == ("loaded, and not used there", *CHANGED.evidence)
+    both = found(CHANGED, CALL, other, places={("p", 7): unused, ("p", 8): used})
+    assert (both.outcome, both.uses) == (Outcome.CHANGED, (other,))
+    # it is refused, whoever uses it
+    assert found(BROKEN, CALL, places={("p", 7): unused}).outcome is Outcome.BROKEN
+    relocations = {1: Relocated(True, used=False), 2: Relocated(True)}
+    assert found(CHANGED, FIRST, relocations=relocations).outcome is Outcome.OK
+    assert found(CHANGED, FIRST, SECOND, relocations=relocations).uses == (SECOND,)
+    assert found(BROKEN, FIRST, relocations={1: Relocated(False, used=False)}).outcome is Outcome.BROKEN
+
+
 def test_a_weak_function_that_is_called_all_the_same_is_broken() -> None:
     assert found(BROKEN, WEAK).outcome is Outcome.GUARDED
     assert found(BROKEN, WEAK, places={("p", 7): Place(True)}).outcome is Outcome.GUARDED

@@ -12,7 +12,7 @@ from ksurf.check.facts import Facts, gather
 from ksurf.check.judge import judge
 from ksurf.check.names import read_list
 from ksurf.check.verdict import Finding, Outcome, Report
-from ksurf.check.walked import Relocated, Walked
+from ksurf.check.walked import Place, Relocated, Walked
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism
@@ -223,6 +223,20 @@ def test_relocations_are_asked_for_by_consumer_and_kernel(store: Store) -> None:
 
     assert outcomes(judge([consumer], [OLD, NEW], None, store)) == ["ok", "broken"]
     assert outcomes(judge([consumer], [OLD, NEW], None, store, lambda _: walk)) == ["ok", "guarded"]
+
+
+def test_what_is_read_for_nothing_on_the_baseline_is_no_measure(store: Store) -> None:
+    field = Dependency(Kind.TRACEPOINT_FIELD, "sched:sched_move::a", uses=(Use("p", instruction=0),))
+    consumer = Consumer(ConsumerKind.BPF_OBJECT, "o", "o", dependencies=(field,))
+
+    def told(*used: Kernel) -> list[str]:
+        def walk(_: Consumer, facts: Facts) -> Walked:
+            return Walked(places={("p", 0): Place(True, used=facts.kernel in used)})
+
+        return outcomes(judge([consumer], [OLD, NEW], None, store, lambda _: walk))
+
+    assert told(OLD, NEW) == ["ok", "changed"]
+    assert told(OLD) == told(NEW) == ["ok", "ok"]
 
 
 def test_a_program_that_its_loader_turns_off_is_not_affected(store: Store) -> None:

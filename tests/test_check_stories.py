@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 
 from ksurf.check.cause import Cause
-from ksurf.check.dependency import ConsumerKind
+from ksurf.check.dependency import ConsumerKind, Kind
 from ksurf.check.judge import judge
 from ksurf.check.names import read_list
 from ksurf.check.verdict import Finding, Outcome
+from ksurf.cli.checking import checked
 from ksurf.dataset.store import Store
 from ksurf.kernel import Kernel
+from material import Material
 from real_kernels import RealKernels
 
 pytestmark = pytest.mark.network
@@ -31,14 +33,14 @@ class Stories:
 
     def __init__(self, store: Store, kernels: dict[str, Kernel]) -> None:
         self._store = store
-        self._kernels = kernels
+        self.kernels = kernels
 
     def __call__(self, line: str, consumer: ConsumerKind = ConsumerKind.BPF_OBJECT) -> dict[str, Finding]:
         """What becomes of one line of a list on each kernel, in a consumer of that kind."""
         listed = read_list(line, "story")
         assert not listed.incomplete
-        report = judge([replace(listed, kind=consumer)], list(self._kernels.values()), None, self._store)
-        labels = {kernel: label for label, kernel in self._kernels.items()}
+        report = judge([replace(listed, kind=consumer)], list(self.kernels.values()), None, self._store)
+        labels = {kernel: label for label, kernel in self.kernels.items()}
         return {labels[finding.kernel]: finding for finding in report.findings}
 
 
@@ -171,6 +173,36 @@ def test_a_name_that_static_functions_share(story: Stories) -> None:
     assert outcomes(multi)["5.10"] == "broken"
     assert outcomes(multi)["6.12"] == "partial"
     assert "functions are named s_next" in multi["6.12"].consequence
+
+
+def test_an_argument_that_is_loaded_and_not_used(
+    story: Stories, material: Material, real_kernels: RealKernels
+) -> None:
+    """filelife takes the second or the third argument of vfs_unlink, by a field that 6.12 renamed."""
+    tool = material.unpacked("libbpf-tools") / "usr" / "sbin" / "filelife"
+    page = checked(
+        [str(tool)],
+        selectors=[kernel.id for label, kernel in story.kernels.items() if label != "arm64"],
+        baseline=None,
+        policy=None,
+        fail_on=None,
+        dataset=real_kernels.dataset,
+        suggest=False,
+    )
+    found = {
+        (finding.dependency.name, finding.kernel): finding
+        for one in page.report.consumers
+        for finding in one.findings
+        if finding.dependency.kind is Kind.PARAMETER
+    }
+
+    def told(name: str) -> dict[str, str]:
+        known = {label: found.get((name, kernel)) for label, kernel in story.kernels.items()}
+        return outcomes({label: finding for label, finding in known.items() if finding is not None})
+
+    assert told("vfs_unlink::2") == {"5.10": "ok", "6.1": "ok", "6.12": "ok", "7.3": "ok"}
+    assert told("vfs_unlink::1") == {"5.10": "ok", "6.1": "ok", "6.12": "changed", "7.3": "changed"}
+    assert found["vfs_unlink::1", story.kernels["6.1"]].evidence[0] == "loaded, and not used there"
 
 
 def test_kprobe_multi_is_where_the_kernel_was_built_with_fprobe(story: Stories) -> None:

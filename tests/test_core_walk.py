@@ -67,3 +67,14 @@ def test_an_option_guards(material: Material) -> None:
 def test_a_kernel_that_cannot_be_read(material: Material) -> None:
     with pytest.raises(_core.ReadError, match="vmlinux: "):
         _core.core_walk([], b"no BTF", [])
+
+
+def test_of_two_arguments_that_are_loaded_one_is_used(material: Material) -> None:
+    """``vfs_unlink(arg0, arg1, arg2)`` of filelife keeps both, and takes a pointer to one of them."""
+    (found,) = _core.bpf_objects(str(material.unpacked("libbpf-tools") / "usr" / "sbin" / "filelife"))
+    programs = pa.table(_core.bpf_object(bytes(found.data)).tables["programs"]).to_pylist()
+    (unlink,) = (row["id"] for row in programs if row["name"] == "vfs_unlink")
+    rows = [row for row in walked(material, "filelife") if row["function"] == unlink]
+    assert [row["used"] for row in rows if row["instruction"] in {1, 2}] == [True, False]
+    assert all(row["used"] for row in rows if row["reached"] and row["instruction"] > 2)
+    assert not any(row["used"] for row in rows if not row["reached"])

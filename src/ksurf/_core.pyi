@@ -195,9 +195,10 @@ def core_walk(
     instruction) and ``instruction`` (counted there), all int32 and as in :class:`BpfObject`. What is used is
     one of ``relocation`` (as in :func:`core_relocations`), ``extern`` (a row of ``externs``), ``helper``
     (``enum bpf_func_id``) and ``load`` (a row of ``context_loads``). ``reached`` is true unless no verifier
-    since v5.10 gets there, as long as the program is loaded with ``CAP_PERFMON``; ``refused`` says that it is
-    reached and the program is refused for it: a relocation that is poisoned, a call of a weak function that
-    is not there. Whether the kernel has a helper is not asked.
+    since v5.10 gets there, as long as the program is loaded with ``CAP_PERFMON``; ``used`` says that it is
+    reached and that something may depend on what the instruction gives to a register; ``refused`` says that
+    it is reached and the program is refused for it: a relocation that is poisoned, a call of a weak function
+    that is not there. Whether the kernel has a helper is not asked.
 
     ``guard_function`` and ``guard_instruction`` (int32?) are the nearest branch that keeps it from being
     reached, ``guard_relocations`` and ``guard_externs`` (lists of int32) what decides that branch; of what

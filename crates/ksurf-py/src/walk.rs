@@ -119,6 +119,7 @@ fn sites_columns(rows: &[(i32, Site)]) -> std::result::Result<Table, ArrowError>
             optional("helper", things(helper)),
             optional("load", things(load)),
             required("reached", flags(&|site| site.reached)),
+            required("used", flags(&|site| site.used)),
             required("refused", flags(&|site| site.refused)),
             optional("guard_function", guard(|site| site.guards.first().map(|guard| guard.branch.program))),
             optional(

@@ -219,7 +219,8 @@ class _Bench:
         """Whether a consumer needs it on a kernel: what it does not use there is no measure."""
         consumer, uses = asked.consumer, asked.dependency.uses
         walked = walk(consumer, facts) if walk is not None and facts.kernel in self._walked else Walked()
-        reaches = (_reach(use, facts, consumer.kind, walked) for use in uses)
+        needed = [use for use in uses if not _is_unused(use, walked)]
+        reaches = (_reach(use, facts, consumer.kind, walked) for use in needed)
         return not uses or any(one is not Reach.UNREACHED for one in reaches)
 
     def _ruling(self, asked: _Asked, facts: Facts, baseline: Facts | None) -> Ruling:
@@ -278,8 +279,12 @@ def judge_dependency(
     # Who is ready for the thing's absence is not ready for another thing under its name.
     fine = {Reach.UNREACHED, Reach.COPES} if ruling.outcome is Outcome.BROKEN else {Reach.UNREACHED}
     reached = tuple(use for use in dependency.uses if reaches[use] not in fine)
-    if reached:
+    unused = [use for use in reached if ruling.outcome is Outcome.CHANGED and _is_unused(use, walked)]
+    if len(unused) < len(reached):
+        reached = tuple(use for use in reached if use not in unused)
         return _finding(ruling, dependency, facts, reached, baseline)
+    if unused:
+        return _unused(ruling, dependency, facts, unused, baseline)
     found = _guarded(ruling, dependency, facts, dependency.uses, baseline)
     # What has a catch is better written as it is meant.
     if any(use.guard is not None and use.guard.instead and use.guard.catch for use in dependency.uses):
@@ -297,6 +302,14 @@ def _reach(use: Use, facts: Facts, consumer: ConsumerKind, walked: Walked) -> Re
         if place is not None and place.refused:
             return Reach.REACHED
     return reach(use, facts, consumer)
+
+
+def _is_unused(use: Use, walked: Walked) -> bool:
+    """Whether the program gets to a use, and nothing depends on what it finds there."""
+    if use.program is None or use.instruction is None:
+        return False
+    place = walked.places.get((use.program, use.instruction))
+    return place is not None and place.reached and not place.used and not place.refused
 
 
 def _relocated(
@@ -323,9 +336,22 @@ def _relocated(
     if failed and ruling.outcome is Outcome.OK:
         return _guarded(ruling, dependency, facts, tuple(use for use, _ in failed), baseline)
     uses = tuple(use for use, one in known.items() if one.resolved and one.reached)
+    if ruling.outcome is Outcome.CHANGED and uses:
+        used = tuple(use for use in uses if known[use].used)
+        if not used:
+            return _unused(ruling, dependency, facts, uses, baseline)
+        uses = used
     if not uses and ruling.outcome is not Outcome.OK:
         return _guarded(ruling, dependency, facts, dependency.uses, baseline)
     return _finding(ruling, dependency, facts, uses, baseline)
+
+
+def _unused(
+    ruling: Ruling, dependency: Dependency, facts: Facts, uses: Sequence[Use], baseline: Kernel | None
+) -> Finding:
+    """It is another thing there, and the program reads it for nothing."""
+    fine = Ruling(Outcome.OK, evidence=("loaded, and not used there", *ruling.evidence))
+    return _finding(fine, dependency, facts, uses, baseline)
 
 
 def _guarded(

@@ -97,7 +97,7 @@ class Walks:
 
         from ksurf import _core
 
-        columns = ("object", "function", "instruction", "relocation", "reached", "refused")
+        columns = ("object", "function", "instruction", "relocation", "reached", "used", "refused")
         kconfig, symbols = _options(self._objects, facts), _symbols(self._objects, facts)
         stream = _core.core_walk(data, vmlinux, modules, kconfig=kconfig, symbols=symbols)
         table = pa.table(stream).select(columns)
@@ -110,21 +110,26 @@ class Walks:
 def _joined(
     relocations: Sequence[RelocationOutcome], sites: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> Walked:
-    """One object's outcomes: something is reached if one of the programs that have it reaches it."""
+    """One object's outcomes: something is reached or used if one of the programs that have it does so."""
     reached: dict[int, bool] = {}
+    used: dict[int, bool] = {}
     places: dict[tuple[str, int], Place] = {}
     for row in sites:
         number, key = row["relocation"], (names[row["function"]], row["instruction"])
         if number is not None:
             reached[number] = reached.get(number, False) or row["reached"]
-        before = places.get(key, Place(reached=False))
-        places[key] = Place(before.reached or row["reached"], before.refused or row["refused"])
+            used[number] = used.get(number, False) or row["used"]
+        before = places.get(key, Place(reached=False, used=False))
+        places[key] = Place(
+            before.reached or row["reached"], before.refused or row["refused"], before.used or row["used"]
+        )
     resolved = {
         number: Relocated(
             resolved=one.status is RelocationStatus.RESOLVED,
             # Where libbpf refuses the object, it matters not where the instruction is.
             reached=one.status in _REFUSED or reached.get(number, False),
             reason=one.reason,
+            used=used.get(number, False),
         )
         for number, one in enumerate(relocations)
     }

@@ -20,6 +20,8 @@ class Relocated:
     """Whether the program gets to its instruction, with the constants of that kernel."""
     reason: str | None = None
     """Why it failed."""
+    used: bool = True
+    """Whether something depends on what the instruction gives, where it is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Place:
     reached: bool
     refused: bool = False
     """It is reached, and the program is refused for it: a weak function that is not there is called."""
+    used: bool = True
+    """Whether something depends on what the instruction gives, where it is reached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ use std::collections::HashMap;
 
 const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+/// `BPF_MAP_TYPE_QUEUE`, `BPF_MAP_TYPE_STACK`, `BPF_MAP_TYPE_RINGBUF`, `BPF_MAP_TYPE_BLOOM_FILTER`,
+/// `BPF_MAP_TYPE_USER_RINGBUF`.
+const WITHOUT_KEYS: [u32; 5] = [22, 23, 27, 30, 31];
 /// `struct bpf_map_def` of old objects: type, key size, value size, entries, flags.
 const OLD_MAP_BYTES: usize = 20;
 /// Declared maps, and members of a declaration: real ones have tens and a dozen.
@@ -80,6 +83,12 @@ impl Map {
             pinning: None,
             inner: None,
         }
+    }
+
+    /// The bytes of a key, 0 where there are none; `None` if the loader decides.
+    pub(super) fn key_bytes(&self) -> Option<u32> {
+        let has_none = self.kind.is_some_and(|kind| WITHOUT_KEYS.contains(&kind));
+        self.key_size.or(has_none.then_some(0))
     }
 
     /// Whether it holds variables.

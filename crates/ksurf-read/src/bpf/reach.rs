@@ -7,6 +7,7 @@ use super::externs::{Extern, Sort};
 use super::instruction::{
     Instruction, BPF_ALU, BPF_ALU64, BPF_CALL, BPF_LD_IMM64, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BYTES,
 };
+use super::maps::Map;
 use super::object::{without_modifiers, Call, Object, Reference, Target};
 use super::sections::{Elf, STB_GLOBAL, STT_FUNC};
 use super::walk::{walk, Decision, Effect, Program, Walk};
@@ -82,6 +83,8 @@ pub struct Site {
     pub place: Place,
     pub thing: Thing,
     pub reached: bool,
+    /// It is reached, and what the instruction gives to a register may be used.
+    pub used: bool,
     /// It is reached, and the verifier refuses the program for it.
     pub refused: bool,
     /// The branches that keep it from being reached; the nearest first. Of what is refused: those that let one
@@ -120,6 +123,8 @@ struct Made<'a> {
     /// Values of `.kconfig`, and those of which externs.
     areas: Vec<Vec<u8>>,
     area_of: FxHashMap<u32, usize>,
+    /// The most bytes of a map's key, if those of all maps are known.
+    key_bytes: Option<u32>,
 }
 
 impl<'a> Made<'a> {
@@ -164,6 +169,7 @@ impl<'a> Made<'a> {
             global,
             areas: Vec::new(),
             area_of: FxHashMap::default(),
+            key_bytes: object.maps.iter().map(Map::key_bytes).try_fold(0, |most, one| Some(most.max(one?))),
         })
     }
 
@@ -292,6 +298,7 @@ impl Linked {
             entries: &self.entries,
             effects: &effects,
             areas: &areas,
+            key_bytes: made.key_bytes,
             big_endian: made.elf.words.big_endian,
         };
         let walked = self.whole.then(|| walk(&program));
@@ -304,12 +311,13 @@ impl Linked {
         for (at, &place) in self.places.iter().enumerate() {
             let Some(thing) = made.thing(&place) else { continue };
             let reached = walked.as_ref().is_none_or(|walked| walked.reached[at]);
+            let used = walked.as_ref().is_none_or(|walked| walked.used[at]);
             let guards = match (&walked, reached) {
                 (Some(walked), false) => self.guards(made, &guards_of(walked, at)),
                 _ => self.guards(made, refusals.get(&at).copied().unwrap_or_default()),
             };
             let refused = refusals.contains_key(&at) || walked.is_none() && poisoned(at);
-            out.push(Site { program: self.program, place, thing, reached, refused, guards });
+            out.push(Site { program: self.program, place, thing, reached, used, refused, guards });
         }
     }
 

@@ -1,10 +1,11 @@
-//! What eBPF programs really do: whatever an execution reaches, `bpf::walk` must have called reached.
+//! What eBPF programs really do: whatever an execution reaches, `bpf::walk` must have called reached; and what it calls
+//! not used may be anything, and the program does the same.
 
 mod program;
 
 use ksurf_read::bpf::instruction::{Instruction, BPF_LD_IMM64};
 use ksurf_read::bpf::walk::{walk, Effect};
-use program::{Made, AREAS};
+use program::{Made, AREAS, KEY_BYTES};
 
 const STACK: u64 = 512;
 /// Where the stack of the outermost function ends; those of others lie this much higher each.
@@ -26,6 +27,11 @@ pub fn check(data: &[u8]) {
             assert!(walked.reached[guard.branch] && !walked.reached[at]);
         }
     }
+    let gives =
+        |at: usize| matches!(made.instructions[at].code & 7, 1 | 4 | 7) || made.instructions[at].is_wide();
+    let unused: Vec<usize> =
+        (0..made.instructions.len()).filter(|&at| walked.reached[at] && !walked.used[at]).collect();
+    assert!(unused.iter().all(|&at| gives(at)), "{unused:?}: {:#?}", made.listing());
     let seed = data.iter().fold(1u64, |seed, &byte| seed.wrapping_mul(31) + u64::from(byte));
     for run in 0..6 {
         for &entry in &made.entries {
@@ -33,6 +39,9 @@ pub fn check(data: &[u8]) {
             machine.run(entry, &mut |at| {
                 assert!(walked.reached[at], "instruction {at} runs: {:#?}", made.listing());
             });
+            let mut other = Machine { unused: &unused, ..Machine::new(&made, seed.wrapping_add(run * 7919)) };
+            other.run(entry, &mut |_| {});
+            assert!(machine.told == other.told, "not used are {unused:?}: {:#?}", made.listing());
         }
     }
 }
@@ -70,6 +79,10 @@ struct Machine<'a> {
     made: &'a Made,
     frames: Vec<Frame>,
     random: u64,
+    /// Instructions after which the register that they write gets other bits.
+    unused: &'a [usize],
+    /// All that somebody else can see: the way, and what is passed on.
+    told: Vec<u64>,
 }
 
 /// What no verifier lets happen.
@@ -79,7 +92,7 @@ type Step<T> = Result<T, Refused>;
 
 impl<'a> Machine<'a> {
     fn new(made: &'a Made, seed: u64) -> Machine<'a> {
-        Machine { made, frames: Vec::new(), random: seed | 1 }
+        Machine { made, frames: Vec::new(), random: seed | 1, unused: &[], told: Vec::new() }
     }
 
     /// Anything, small numbers more often.
@@ -112,10 +125,14 @@ impl<'a> Machine<'a> {
                 return;
             }
             seen(at);
-            match self.step(at) {
-                Ok(Some(next)) => at = next,
-                _ => return,
+            self.told.push(at as u64);
+            let Ok(Some(next)) = self.step(at) else { return };
+            if self.unused.contains(&at) {
+                let dst = self.made.instructions[at].dst;
+                let Word { bits, to } = self.get(dst);
+                self.set(dst, Word { bits: bits ^ 0x5555_aaaa_1234_4321, to });
             }
+            at = next;
         }
     }
 
@@ -179,7 +196,10 @@ impl<'a> Machine<'a> {
     }
 
     fn store(&mut self, pointer: Word, offset: i16, bytes: usize, word: Word) -> Step<()> {
-        let Some((frame, at)) = self.place(pointer, offset, bytes)? else { return Ok(()) };
+        let Some((frame, at)) = self.place(pointer, offset, bytes)? else {
+            self.told.push(word.bits);
+            return Ok(());
+        };
         // the stack of a function must not outlive it
         if matches!(word.to, To::Stack(of) if of > frame) {
             return Err(Refused);
@@ -329,6 +349,7 @@ impl<'a> Machine<'a> {
     fn leave(&mut self) -> Step<Option<usize>> {
         let result = self.get(0);
         let Some(frame) = self.frames.pop() else { return Ok(None) };
+        self.told.extend((self.frames.is_empty() || frame.is_callback).then_some(result.bits));
         if self.frames.is_empty() {
             return Ok(None);
         }
@@ -362,19 +383,44 @@ impl<'a> Machine<'a> {
         Ok(Some(callee))
     }
 
+    /// What a helper sees: its arguments, and the memory of the stack to which they lead.
+    fn tell(&mut self, number: i32, arguments: [Word; 5]) {
+        self.told.extend(arguments[..count(number)].iter().map(|argument| argument.bits));
+        let bytes = |argument: usize| arguments[argument].bits;
+        let most = match number {
+            1 => [0, KEY_BYTES, 0, 0, 0],
+            2 => [0, KEY_BYTES, STACK, 0, 0],
+            4 | 113 => [0, 0, bytes(1), 0, 0],
+            5 => [0; 5],
+            130 => [0, bytes(2), 0, 0, 0],
+            _ => [STACK; 5],
+        };
+        for (argument, most) in arguments.into_iter().zip(most) {
+            let To::Stack(frame) = argument.to else { continue };
+            let end = FIRST_TOP * (frame as u64 + 1);
+            let room = end.wrapping_sub(argument.bits);
+            if let (Some(frame), true) = (self.frames.get(frame), room <= STACK) {
+                let start = (STACK - room) as usize;
+                let seen = &frame.bytes[start..start + most.min(room) as usize];
+                self.told.extend(seen.iter().map(|&byte| u64::from(byte)));
+            }
+        }
+    }
+
     fn helper(&mut self, back: usize, number: i32) -> Step<Option<usize>> {
         let arguments = self.arguments();
+        self.tell(number, arguments);
         match number {
             1 | 2 | 130 => {}
             4 | 113 => self.scribble(arguments[0], arguments[1].bits)?,
             _ => {
-                for argument in arguments {
+                for &argument in &arguments[..count(number)] {
                     self.scribble(argument, STACK)?;
                 }
             }
         }
         let callback = arguments.iter().find_map(|argument| match argument.to {
-            To::Function(callback) => Some(callback),
+            To::Function(callback) if count(number) == 5 => Some(callback),
             _ => None,
         });
         self.returned();
@@ -385,6 +431,17 @@ impl<'a> Machine<'a> {
             }
             _ => Ok(Some(back)),
         }
+    }
+}
+
+/// How many arguments a helper has.
+fn count(helper: i32) -> usize {
+    match helper {
+        5 => 0,
+        1 => 2,
+        4 | 113 => 3,
+        2 | 130 => 4,
+        _ => 5,
     }
 }
 

@@ -5,6 +5,8 @@ use ksurf_read::bpf::walk::{Effect, Program};
 
 /// Memory whose content the verifier knows.
 pub const AREAS: [&[u8]; 2] = [&[0, 1, 2, 0xff, 0, 0, 0, 0, 9], &[1, 0, 0, 0, 0, 0, 0, 0]];
+/// Bytes of the keys of all maps.
+pub const KEY_BYTES: u64 = 8;
 const BPF_EXIT: Instruction = Instruction { code: 0x95, dst: 0, src: 0, offset: 0, imm: 0 };
 
 /// A program that a verifier might look at.
@@ -30,6 +32,7 @@ impl Made {
             entries: &self.entries,
             effects: &self.effects,
             areas: &AREAS,
+            key_bytes: Some(KEY_BYTES as u32),
             big_endian: false,
         }
     }

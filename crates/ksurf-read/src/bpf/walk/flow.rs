@@ -1,5 +1,6 @@
 //! Where each instruction can go on, whatever is known, and which registers are still read after it.
 
+use super::frame::ARGUMENTS;
 use super::state::CALLER_SAVED;
 use crate::bpf::instruction::{
     Instruction, BPF_ALU, BPF_ALU64, BPF_CALL, BPF_EXIT, BPF_JA, BPF_JA32, BPF_JMP, BPF_JMP32, BPF_LDX,
@@ -13,7 +14,6 @@ const BPF_X: u8 = 0x08;
 pub const BPF_JCOND: u8 = 0xe5;
 /// `gotox`: to an address in a register.
 const BPF_JA_REG: u8 = 0x0d;
-const ARGUMENTS: u16 = 0x3e;
 const ALL: u16 = 0x3ff;
 
 /// The ways of a program.
@@ -113,7 +113,7 @@ impl Flow {
 }
 
 /// Registers, as bits. What is read may be too much, what is written must not.
-fn reads_and_writes(one: Instruction) -> (u16, u16) {
+pub fn reads_and_writes(one: Instruction) -> (u16, u16) {
     let bit = |register: u8| if register < 10 { 1u16 << register } else { 0 };
     let (dst, src) = (bit(one.dst), bit(one.src));
     let of_register = if one.code & BPF_X != 0 { src } else { 0 };

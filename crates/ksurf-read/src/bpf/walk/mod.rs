@@ -8,10 +8,12 @@
 //! constant that is stored without a register, or divided, are such.
 
 mod flow;
+mod frame;
 mod origin;
 mod state;
 mod step;
 mod tnum;
+mod used;
 
 use crate::bpf::instruction::Instruction;
 use flow::{Flow, BPF_JCOND};
@@ -19,6 +21,7 @@ use origin::{Origin, Origins};
 use rustc_hash::{FxHashMap, FxHashSet};
 use state::State;
 use std::collections::VecDeque;
+use used::Seen;
 
 /// What is known at one instruction after different calls, or on different paths, is kept apart up to this.
 const STATES_LIMIT: usize = 64;
@@ -64,6 +67,8 @@ pub struct Program<'a> {
     pub effects: &'a [(usize, Effect)],
     /// Memory whose content the verifier knows: the value of a `.kconfig` extern, `.rodata` if nobody changes it.
     pub areas: &'a [&'a [u8]],
+    /// The most bytes that the key of one of the object's maps has, if that is known.
+    pub key_bytes: Option<u32>,
     pub big_endian: bool,
 }
 
@@ -88,6 +93,9 @@ pub struct Refusal {
 pub struct Walk {
     /// By number of the instruction; both halves of a wide one.
     pub reached: Vec<bool>,
+    /// By number of the instruction: it is reached, and what it gives to a register may be used. It is not only where
+    /// nothing depends on it, whatever the verifier thinks of the instruction itself.
+    pub used: Vec<bool>,
     /// What is reached of the instructions with [`Effect::Refused`], in order.
     pub refused: Vec<Refusal>,
     decided: FxHashMap<usize, Decided>,
@@ -151,6 +159,7 @@ fn everything(program: &Program<'_>) -> Walk {
     refused.sort_unstable_by_key(|refusal| refusal.instruction);
     Walk {
         reached: vec![true; program.instructions.len()],
+        used: vec![true; program.instructions.len()],
         refused,
         decided: FxHashMap::default(),
         flow: Flow::new(&[], &[]),
@@ -193,6 +202,7 @@ struct Walker<'a> {
     /// Functions that are run for any arguments.
     roots: FxHashSet<usize>,
     reached: Vec<bool>,
+    seen: Vec<Seen>,
     /// The trail of the first path to it.
     refused: FxHashMap<usize, u32>,
     decided: FxHashMap<usize, Decided>,
@@ -222,6 +232,7 @@ impl<'a> Walker<'a> {
             work: Vec::new(),
             roots: FxHashSet::default(),
             reached: vec![false; len],
+            seen: vec![Seen::NEVER; len],
             refused: FxHashMap::default(),
             decided: FxHashMap::default(),
         }
@@ -234,8 +245,9 @@ impl<'a> Walker<'a> {
             .map(|(&instruction, &trail)| Refusal { instruction, passed: self.passed(trail) })
             .collect();
         refused.sort_unstable_by_key(|refusal| refusal.instruction);
-        let Walker { reached, decided, flow, origins, .. } = self;
-        Walk { reached, refused, decided, flow, origins }
+        let Walker { program, reached, seen, decided, flow, origins, .. } = self;
+        let used = used::find(program, &reached, &seen, &flow);
+        Walk { reached, used, refused, decided, flow, origins }
     }
 
     /// Each branch of a trail once.
@@ -291,12 +303,20 @@ impl<'a> Walker<'a> {
             if effect == Some(Effect::Refused) {
                 self.refused.entry(at).or_insert(state.trail);
             }
+            self.sees(at, effect, &state);
             match self.step(at, next, effect, &mut state) {
                 Some(onward) => at = onward,
                 None => return true,
             }
         }
         true
+    }
+
+    /// Notes what an instruction does to its frame in one state.
+    fn sees(&mut self, at: usize, effect: Option<Effect>, state: &State) {
+        let one = self.program.instructions[at];
+        let helper = one.helper().filter(|_| effect.is_none());
+        self.seen[at].add(one, helper, state, self.program.key_bytes);
     }
 
     /// Whether there is something new on this path; the state may then stand for others too.

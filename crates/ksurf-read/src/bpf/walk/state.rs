@@ -13,6 +13,8 @@ pub const CALLER_SAVED: u16 = 0x3f;
 const SLOT: i32 = 8;
 /// No frame has more bytes.
 const MAX_BPF_STACK: i32 = 512;
+/// The slots of a frame as bits: that at the end, `-8`, is the lowest one.
+pub const ALL_SLOTS: u64 = u64::MAX;
 
 /// What a register holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,6 +308,37 @@ impl State {
         }
     }
 
+    /// The slots of the frame that runs to which an access may go.
+    pub fn slots(&self, base: Value, offset: i16, bytes: u8) -> u64 {
+        match self.place(base, offset, bytes) {
+            Place::Stack(frame, at) if frame + 1 == self.frames.len() => slots(at, at + i32::from(bytes)),
+            Place::Stack(..) | Place::Elsewhere => 0,
+            Place::Anywhere => ALL_SLOTS,
+        }
+    }
+
+    /// The slot of the frame that runs which a store overwrites, if it is one and all of it.
+    pub fn whole_slot(&self, base: Value, offset: i16, bytes: u8) -> u64 {
+        match self.place(base, offset, bytes) {
+            Place::Stack(frame, at) if frame + 1 == self.frames.len() && (at % SLOT, bytes) == (0, 8) => {
+                slots(at, at + SLOT)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The slots of the frame that runs from where a pointer leads on: of so many bytes, or as far as they go.
+    pub fn slots_from(&self, pointer: Value, bytes: Option<u64>) -> u64 {
+        match pointer {
+            Value::Stack { frame, offset } if frame + 1 == self.frames.len() => {
+                let bytes = bytes.and_then(|bytes| i32::try_from(bytes).ok());
+                slots(offset, bytes.and_then(|bytes| offset.checked_add(bytes)).unwrap_or(0))
+            }
+            Value::Anything => ALL_SLOTS,
+            _ => 0,
+        }
+    }
+
     /// What is loaded from memory that is no area.
     pub fn load(&self, base: Value, offset: i16, bytes: u8) -> Held {
         match (self.place(base, offset, bytes), bytes) {
@@ -400,6 +433,16 @@ impl State {
             a.join(b);
         }
     }
+}
+
+/// The slots of the bytes from `start` up to `end`, as bits.
+fn slots(start: i32, end: i32) -> u64 {
+    let (start, end) = (start.max(-MAX_BPF_STACK), end.min(0));
+    if start >= end {
+        return 0;
+    }
+    let (low, high) = ((-end / SLOT) as u32, ((-start - 1) / SLOT) as u32);
+    (u64::MAX >> (63 - high)) & (u64::MAX << low)
 }
 
 enum Place {

@@ -204,9 +204,11 @@ impl Walker<'_> {
         let (a, b) = (state.get(one.dst), self.operand(at, one, effect, state));
         let origin = self.origins.both(a.origin, b.origin);
         if let Some(jumps) = jumps(one.code, a.value, b.value) {
+            self.seen[at].ways[usize::from(jumps)] = true;
             self.decides(at, origin, state);
             return if jumps { target } else { Some(next) };
         }
+        self.seen[at].ways = [true; 2];
         let refine = |state: &mut State, taken: bool| {
             let refined = |a: Held, b: Held| match (a.value, b.value.known()) {
                 (Value::Scalar(tnum), Some(b)) => Some(Value::Scalar(tnum.refined(one.code, b, taken))),
