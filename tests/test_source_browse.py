@@ -152,6 +152,23 @@ def test_a_kernel_that_was_made_of_other_source_is_told(dataset: Path) -> None:
     assert "6.12.94-1" in found.notes[0]
 
 
+def test_a_file_that_the_build_made_is_shown(dataset: Path) -> None:
+    with Browser(dataset) as browser:
+        view = browser.view("arm64")
+        build = browser.units(view.tree, ARM).build
+        (build / "include/generated").mkdir(parents=True)
+        (build / "include/generated/autoconf.h").write_text("#define CONFIG_MADE 1\n")
+        found = browser.locate(view, "include/generated/autoconf.h")
+        assert found.is_generated
+        page = browser.page(view, found.file, is_generated=True)
+        assert page.notes == (f"made by the build of {ARM.release}",)
+        assert [line.text for line in page.lines] == ["#define CONFIG_MADE 1"]
+        assert not browser.locate(view, "timer.h").is_generated
+        for name in ("../units.json", str(build / ".config"), "include/generated"):
+            with pytest.raises(InputError):
+                browser.locate(view, name)
+
+
 def test_names_that_are_no_utf_8_are_shown(dataset: Path) -> None:
     root = Browser(dataset).trees.all()[0].root
     (root / os.fsdecode(b"kernel/\xff.c")).write_bytes(b"int a;\n")

@@ -6,6 +6,7 @@ A :class:`Browser` keeps what it has opened, so that a second page costs little 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,10 +19,11 @@ from ksurf.selector import Selector
 from ksurf.series import default_baseline
 from ksurf.source.compose import names_page, semantic_page
 from ksurf.source.facts import PageFacts
-from ksurf.source.files import file_named, files_below, read_file, shown_name
+from ksurf.source.files import file_named, files_below, is_plain_path, read_file, shown_name
 from ksurf.source.flags import KBUILD_ARCH
 from ksurf.source.highlight import is_c
 from ksurf.source.page import Layer, Page, PageLayer
+from ksurf.source.place import Place
 from ksurf.source.semantic.model import SemanticFile
 from ksurf.source.tree import SourceTree, Trees
 from ksurf.source.units import Units
@@ -161,6 +163,14 @@ class Browser:
         """Return the file of a tree that a person means; raises ``InputError`` with the candidates."""
         return file_named(tree.root, name, lambda: self.files(tree))
 
+    def locate(self, view: View, name: str) -> Place:
+        """Return the file that a person means: one of the tree, or, by its path, one that the build made."""
+        if view.kernel is not None and not os.path.lexists(view.tree.root / name):
+            build = self.units(view.tree, view.kernel).build
+            if is_plain_path(name) and (build / name).is_file():
+                return Place(name, 1, is_generated=True)
+        return Place(self.find(view.tree, name), 1)
+
     def files(self, tree: SourceTree) -> Iterable[str]:
         """Go through the files of a tree."""
         index = self.names(tree)
@@ -206,19 +216,31 @@ class Browser:
 
     # ---- the page
 
-    def page(self, view: View, file: str, kernels: Sequence[tuple[Kernel, Path]] = ()) -> Page:
+    def page(
+        self,
+        view: View,
+        file: str,
+        kernels: Sequence[tuple[Kernel, Path]] = (),
+        *,
+        is_generated: bool = False,
+    ) -> Page:
         """Make the page of a file, in the best layer that there is; a unit that is not yet read is read.
 
         ``kernels`` of the dataset, with the folders of their tables, say what they made of it.
+        ``is_generated``: the file is in the kernel's prepared folder, not in the tree.
         """
         tree = view.tree
-        content = read_file(tree.root, file)
-        notes = (*view.notes, *self._compiled_by(tree, file))
-        seen = self._semantic(view, file)
+        if is_generated and view.kernel is not None:
+            content = read_file(self.units(tree, view.kernel).build, file)
+            notes: tuple[str, ...] = (*view.notes, f"made by the build of {view.kernel.release}")
+        else:
+            content = read_file(tree.root, file)
+            notes = (*view.notes, *self._compiled_by(tree, file))
+        seen = self._semantic(view, file, is_generated)
         if isinstance(seen, SemanticFile):
             page = semantic_page(content, seen, tree=tree.id, kernel=view.kernel, notes=notes)
         else:
-            names, layer = self._names_of(tree, file, seen)
+            names, layer = self._names_of(tree, file, seen, is_generated)
             page = names_page(content, file, names, layer, tree=tree.id, kernel=view.kernel, notes=notes)
         if kernels:
             known = seen if isinstance(seen, SemanticFile) else None
@@ -240,10 +262,12 @@ class Browser:
         functions = [found.name for found in page.definitions if found.kind in {"function", "syscall"}]
         return page_facts(page.file, kernels, own=own, seen=seen, functions=functions)
 
-    def _names_of(self, tree: SourceTree, file: str, missing: _Missing) -> tuple[FileNames | None, PageLayer]:
+    def _names_of(
+        self, tree: SourceTree, file: str, missing: _Missing, is_generated: bool
+    ) -> tuple[FileNames | None, PageLayer]:
         """What the names layer says of a file, and what is to be said of the layer."""
         reason, remedy = missing
-        if not is_c(file):
+        if not is_c(file) or is_generated:
             return None, PageLayer(Layer.TEXT, reason=reason, remedy=remedy)
         index = self.names(tree)
         if index is not None:
@@ -270,22 +294,26 @@ class Browser:
         if having and others:
             yield f"compiled by {_named(having)}, not by {_named(others)}"
 
-    def _semantic(self, view: View, file: str) -> SemanticFile | _Missing:
+    def _semantic(self, view: View, file: str, is_generated: bool) -> SemanticFile | _Missing:
         suffix = PurePosixPath(file).suffix
         if not is_c(file) or suffix in _NO_C:
             return _Missing(_NO_C.get(suffix, "it is no C"), None)
         if view.kernel is None:
             return _Missing(view.missing or "no kernel is prepared", view.remedy)
         semantics = self.semantics(view.tree, view.kernel)
-        found = semantics.cached(file)
+        found = semantics.cached(file, is_generated)
         if found is None:
-            units = semantics.candidates(file)
+            units = semantics.candidates(file, is_generated)
             if not units:
                 return self._left_out(view.tree, view.kernel, semantics.units, file)
             with self._reporter.task(f"reading {units[0].object}"):
-                found = semantics.read(file)
+                found = semantics.read(file, is_generated)
         if isinstance(found, SemanticFile):
             return found
+        from ksurf.source.semantic.clang import NOT_INCLUDED
+
+        if found.reason == NOT_INCLUDED:
+            return _Missing(f"no unit of {view.kernel.release} that was tried includes it", None)
         return _Missing(f"{found.unit} cannot be read: {found.reason}", None)
 
     def _left_out(self, tree: SourceTree, kernel: Kernel, units: Units, file: str) -> _Missing:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ksurf.errors import InputError
 
-__all__ = ["file_named", "files_below", "read_file", "shown_name"]
+__all__ = ["file_named", "files_below", "is_plain_path", "read_file", "shown_name"]
 
 MAX_BYTE_SIZE = 64 << 20
 """The largest files of a kernel's source are tables of 30 MB."""
@@ -95,6 +95,12 @@ def files_below(root: Path) -> Iterable[str]:
         except OSError:
             # A folder that may not be read has no files to show.
             continue
+
+
+def is_plain_path(name: str) -> bool:
+    """Tell if a name is a path from a root, with nothing in it that leads elsewhere but links."""
+    given = PurePosixPath(name)
+    return not given.is_absolute() and bool(given.parts) and ".." not in given.parts
 
 
 def shown_name(file: str) -> str:

@@ -6,12 +6,15 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ksurf.errors import InputError
+from ksurf.progress import BYTES, Reporter, Task
 
 if TYPE_CHECKING:
     from ksurf.source.browse import Browser, View
@@ -67,21 +70,17 @@ def browser(dataset: Path) -> Browser:
 class _Lazy:
     """A reporter that is loaded once there is something to report: most pages are there at once."""
 
-    def __init__(self) -> None:
-        self._reporter: Any = None
+    @cached_property
+    def _reporter(self) -> Reporter:
+        from ksurf.cli.reporter import TerminalReporter
 
-    def __getattr__(self, name: str) -> Any:
-        if self._reporter is None:
-            from ksurf.cli.reporter import TerminalReporter
+        return TerminalReporter()
 
-            self._reporter = TerminalReporter()
-        return getattr(self._reporter, name)
-
-    def task(self, *arguments: Any, **others: Any) -> Any:
-        return self.__getattr__("task")(*arguments, **others)
+    def task(self, label: str, total: int | None = None, unit: str = BYTES) -> AbstractContextManager[Task]:
+        return self._reporter.task(label, total, unit)
 
     def warn(self, message: str) -> None:
-        self.__getattr__("warn")(message)
+        self._reporter.warn(message)
 
 
 def is_colored() -> bool:

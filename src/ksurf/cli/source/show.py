@@ -68,7 +68,8 @@ def command(
 ) -> None:
     """Show a source file as a kernel compiled it.
 
-    FILE is a path in the tree, or the end of one that only one file has. Names of parameters stand in front
+    FILE is a path in the tree, or the end of one that only one file has, or the path of a file that the
+    kernel's build made (include/generated/autoconf.h). Names of parameters stand in front
     of arguments, what the configuration leaves out is marked, and what the file defines is listed. The page
     says which layer it shows: the semantic one, for which the unit is read now unless that was done before,
     or the names alone, and why.
@@ -77,10 +78,11 @@ def command(
 
     with browser(dataset) as opened:
         view = opened.view(kernel, file)
-        found = opened.find(view.tree, file)
-        if found != file:
-            view = opened.view(kernel, found)
-        page = opened.page(view, found, _kernels(dataset, selectors) if facts or selectors else ())
+        found = opened.locate(view, file)
+        if found.file != file:
+            view = opened.view(kernel, found.file)
+        told = _kernels(dataset, selectors) if facts or selectors else ()
+        page = opened.page(view, found.file, told, is_generated=found.is_generated)
     if lines is not None:
         page = page.between(*lines)
     if form == "md":
