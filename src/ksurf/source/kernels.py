@@ -37,6 +37,7 @@ __all__ = [
     "config_file",
     "dataset_build",
     "fetch",
+    "named_kernel",
     "prepare_kernel",
 ]
 
@@ -108,24 +109,29 @@ def config_file(path: Path) -> tuple[Build, str | None]:
     return Build(None, config.options, str(path), verified=False), arch_of(config.options)
 
 
-def build_folder(path: Path, reporter: Reporter) -> tuple[Build, Kernel]:
-    """Return a prepared folder, or a package with one, that the user names, and the kernel that it is of."""
-    with _opened(path, reporter) as folder:
-        release = _first_line(folder / "include/config/kernel.release") or _utsrelease(folder)
-        config = next(
-            (found for name in (".config", "include/config/auto.conf") if (found := folder / name).is_file()),
-            None,
-        )
-        if release is None or config is None:
-            raise InputError(
-                f"{path}: its release or its configuration cannot be told",
-                "a prepared folder has include/generated/utsrelease.h and .config",
-            )
-        arch = arch_of(parse_config(config.read_bytes()[:_CONFIG_LIMIT], str(config)))
+def named_kernel(release: str | None, arch: str | None, what: str) -> Kernel:
+    """Return a kernel of the user's own; ``what`` is what errors call the thing that it is known by."""
     try:
-        kernel = Kernel.from_release(release, arch=arch)
+        if release is None:
+            raise ValueError("nothing tells its release")
+        return Kernel.from_release(release, arch=arch)
     except ValueError as error:
-        raise InputError(f"{path}: {error}", "name the kernel: ksurf source prepare TREE KERNEL") from error
+        raise InputError(f"{what}: {error}", "name it with --release, or a KERNEL that is known") from error
+
+
+def build_folder(path: Path, reporter: Reporter, release: str | None = None) -> tuple[Build, Kernel]:
+    """Return a prepared folder, or a package with one, that the user names, and the kernel that it is of.
+
+    ``release`` wins over what the folder says.
+    """
+    with _opened(path, reporter) as folder:
+        release = release or _first_line(folder / "include/config/kernel.release") or _utsrelease(folder)
+        names = (".config", "include/config/auto.conf")
+        config = next((found for name in names if (found := folder / name).is_file()), None)
+        if config is None:
+            raise InputError(f"{path}: it has neither .config nor include/config/auto.conf")
+        arch = arch_of(parse_config(config.read_bytes()[:_CONFIG_LIMIT], str(config)))
+    kernel = named_kernel(release, arch, str(path))
     return Build(path.resolve(), [], f"{config.name} of {path}", verified=False), kernel
 
 

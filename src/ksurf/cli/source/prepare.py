@@ -28,7 +28,7 @@ _EXAMPLES = """\b
 Examples:
   ksurf source prepare debian:7.3 7.3-cloud-amd64 7.3-cloud-arm64
   ksurf source prepare mine --build ~/build/linux --run-makefiles
-  ksurf source prepare mine 7.3-cloud-arm64 --config ~/my.config --run-makefiles
+  ksurf source prepare mine --release 7.3.0-mine --config ~/my.config --run-makefiles
 """
 
 
@@ -50,6 +50,11 @@ Examples:
     "by the tree's Makefiles.",
 )
 @click.option(
+    "--release",
+    metavar="RELEASE",
+    help="What uname -r says on a kernel of your own that --config or --build is of; instead of a KERNEL.",
+)
+@click.option(
     "--run-makefiles",
     is_flag=True,
     help="Let make read a tree's Makefiles that were not verified: while it reads them, it runs the commands "
@@ -63,6 +68,7 @@ def command(
     selectors: tuple[str, ...],
     build: Path | None,
     config: Path | None,
+    release: str | None,
     run_makefiles: bool,
     again: bool,
     mirrors: tuple[str, ...],
@@ -79,32 +85,33 @@ def command(
     """
     from ksurf.cli.reporter import TerminalReporter
     from ksurf.dataset.store import Store
-    from ksurf.source.kernels import build_folder, config_file, prepare_kernel
+    from ksurf.source.kernels import build_folder, config_file, named_kernel, prepare_kernel
     from ksurf.source.tree import Trees
 
     if build is not None and config is not None:
         raise click.UsageError("--build has a configuration; --config names another")
-    if (build or config) and len(selectors) > 1:
+    if (build or config) and len(selectors) + (release is not None) > 1:
         raise click.UsageError("--build and --config are of one kernel")
-    if build is None and not selectors:
-        raise click.UsageError("name a KERNEL, or its prepared folder with --build")
+    if release is not None and not (build or config):
+        raise click.UsageError("--release is that of a kernel with --build or --config")
+    if build is None and release is None and not selectors:
+        raise click.UsageError("name a KERNEL, or its --release, or its prepared folder with --build")
     reporter, trees = TerminalReporter(), Trees(dataset)
     found = trees.named(tree)
     archive = _Archive(mirrors, keyrings, unsigned, reporter)
-    jobs: list[tuple[Kernel, Build | None]] = []
+    kernels = [archive.kernel(text, Store(dataset)) for text in selectors]
+    jobs: list[tuple[Kernel, Build | None]] = [(kernel, None) for kernel in kernels]
     if build is not None:
-        own, kernel = build_folder(build, reporter)
-        jobs = [(archive.kernel(selectors[0], Store(dataset)) if selectors else kernel, own)]
+        own, kernel = build_folder(build, reporter, kernels[0].release if kernels else release)
+        jobs = [(kernels[0] if kernels else kernel, own)]
     elif config is not None:
         own, arch = config_file(config)
-        kernel = archive.kernel(selectors[0], Store(dataset))
+        kernel = kernels[0] if kernels else named_kernel(release, arch, str(config))
         if arch not in {None, kernel.arch}:
             raise InputError(
                 f"{config}: it is a configuration for {arch}, and {kernel.release} is {kernel.arch}"
             )
         jobs = [(kernel, own)]
-    else:
-        jobs = [(archive.kernel(text, Store(dataset)), None) for text in selectors]
     click.echo(f"{found.id}:")
     failed = 0
     for kernel, one in jobs:
