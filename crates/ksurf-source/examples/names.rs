@@ -67,11 +67,8 @@ fn list(files: &[&str]) -> Result<(), Failure> {
             let via = found.via.as_ref().map_or(String::new(), |via| shown(via));
             let declared = if found.is_declaration { "declaration" } else { "" };
             let (name, kind) = (shown(&found.name), found.kind.name());
-            writeln!(
-                out,
-                "{name}\t{kind}\t{file}\t{}\t{declared}\t{via}\t{owner}\t{}",
-                found.line, found.end_line
-            )?;
+            let (start, line, end) = (found.start_line, found.line, found.end_line);
+            writeln!(out, "{name}\t{kind}\t{file}\t{line}\t{declared}\t{via}\t{owner}\t{end}\t{start}")?;
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! All branches of a condition are kept, since each may define something, unless they only make sense one at a time:
 //! then it is the first one. What is never compiled (`#if 0`) and assembly in headers is left out.
 
+use super::generated::Rules;
 use super::Found;
 use crate::lexer::{Kind, Token, Tokens};
 
@@ -31,7 +32,7 @@ struct Condition {
 }
 
 /// Takes the directives out, and tells of the macros that they define.
-pub(crate) fn resolve(text: &[u8], tokens: &Tokens, found: &mut Found<'_>) -> Code {
+pub(crate) fn resolve(text: &[u8], tokens: &Tokens, found: &mut Found<'_>, rules: &mut Rules<'_>) -> Code {
     let list = &tokens.list;
     let mut code = Vec::with_capacity(list.len());
     let mut conditions: Vec<Condition> = Vec::new();
@@ -70,7 +71,10 @@ pub(crate) fn resolve(text: &[u8], tokens: &Tokens, found: &mut Found<'_>) -> Co
         at += 1;
         let name = token.of(text)[1..].trim_ascii_start();
         match name {
-            b"define" if dead == 0 => found.add_macro(token, inside, end_line),
+            b"define" if dead == 0 => {
+                found.add_macro(token, inside, end_line);
+                rules.define(inside);
+            }
             b"if" | b"ifdef" | b"ifndef" => {
                 let word = inside.first().map_or(&b""[..], |first| first.of(text));
                 let is_assembly = word == b"__ASSEMBLY__" || word == b"__ASSEMBLER__";

@@ -2,15 +2,15 @@
 
 use super::attributes::{is_attribute, is_keyword};
 use super::conditionals::Code;
-use super::generated::{self, Made};
+use super::generated::{members_after, Argument, Made, Rules};
 use super::{Definition, Found, Kind, Owner};
 use crate::lexer::{Kind as TokenKind, Token};
 use std::borrow::Cow;
 
 /// Finds what code defines.
-pub(crate) fn read<'t>(code: &Code, found: &mut Found<'t>) {
+pub(crate) fn read<'t>(code: &Code, found: &mut Found<'t>, rules: &mut Rules<'_>) {
     let all = Work { start: 0, end: code.tokens.len(), scope: Scope::File };
-    let mut reader = Reader { text: found.text, code, found, work: vec![all], atoms: Vec::new() };
+    let mut reader = Reader { text: found.text, code, found, rules, work: vec![all], atoms: Vec::new() };
     // Bodies wait in a list: nesting costs no stack.
     while let Some(work) = reader.work.pop() {
         match &work.scope {
@@ -69,12 +69,21 @@ struct Atom {
     at: usize,
 }
 
-struct Reader<'a, 't> {
+struct Reader<'a, 't, 'r> {
     text: &'t [u8],
     code: &'a Code,
     found: &'a mut Found<'t>,
+    rules: &'a mut Rules<'r>,
     work: Vec<Work<'t>>,
     atoms: Vec<Atom>,
+}
+
+/// Where a macro stands: as a declaration, among a type's members, or as the head of a function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    File,
+    Type,
+    Body,
 }
 
 /// Where a declaration's name is, and what it declares.
@@ -84,7 +93,7 @@ struct Declared {
     is_function: bool,
 }
 
-impl<'t> Reader<'_, 't> {
+impl<'t> Reader<'_, 't, '_> {
     fn token(&self, at: usize) -> &Token {
         &self.code.tokens[at]
     }
@@ -145,7 +154,7 @@ impl<'t> Reader<'_, 't> {
             let token = *self.token(at);
             let shape = match token.kind {
                 TokenKind::Identifier => {
-                    if is_file && self.ends_before(at) {
+                    if is_file && self.atoms.len() < MOST_LOOSE && self.ends_before(at) {
                         self.declaration(work, at - 1);
                         return at;
                     }
@@ -197,8 +206,17 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Whether a word begins something new although no semicolon ended what is before: `module_init(f)` and other macros.
-    fn ends_before(&self, at: usize) -> bool {
-        let [.., last] = self.atoms[..] else { return false };
+    fn ends_before(&mut self, at: usize) -> bool {
+        let [first, ..] = self.atoms[..] else { return false };
+        let Some(last) = self.atoms.last().copied() else { return false };
+        if self.is(at + 1, b'(') && self.atoms.iter().all(|&atom| self.is_loose(atom)) {
+            // A macro that makes something, after one that is all of a declaration.
+            let is_made = |made: &[Made]| made.iter().any(|one| !one.is_name);
+            let follows = self.starts_line(at) || is_made(&self.rules.rule(self.word(first.at)));
+            if follows && is_made(&self.rules.rule(self.word(at))) {
+                return true;
+            }
+        }
         if last.shape != Shape::Group || self.token(at).line <= self.end_line(last.at) {
             return false;
         }
@@ -207,6 +225,11 @@ impl<'t> Reader<'_, 't> {
             return first.shape == Shape::Word && !is_attribute(self.word(first.at));
         }
         self.starts_line(at) && matches!(self.word(at), b"static" | b"extern" | b"typedef")
+    }
+
+    /// Whether an atom may be one of a macro that stands alone.
+    fn is_loose(&self, atom: Atom) -> bool {
+        atom.shape == Shape::Group || self.names(atom)
     }
 
     /// `extern "C" {`
@@ -428,9 +451,9 @@ impl<'t> Reader<'_, 't> {
         let name = *self.token(atoms[number].at);
         let word = name.of(self.text);
         let arguments = self.arguments(atoms[number + 1].at);
-        let made = generated::rule(word);
+        let made = self.rules.rule(word);
         if !made.is_empty() {
-            self.make(&name, &arguments, made, is_static, (first.line, end_line), false);
+            self.make(&name, &arguments, &made, is_static, (first.line, end_line), Place::Body);
             return;
         }
         let is_wrapped = atoms.get(number + 2).is_some_and(|atom| atom.shape == Shape::Group);
@@ -440,7 +463,7 @@ impl<'t> Reader<'_, 't> {
         let macro_like = is_upper(word) && !has_type;
         match arguments.first() {
             // FNAME(walk_addr)(...) and DEFINE_IDTENTRY(exc_divide_error): the macro makes the name of its argument.
-            Some(&(Some(argument), true)) if is_wrapped || macro_like => {
+            Some(&Argument { name: Some(argument), is_single: true, .. }) if is_wrapped || macro_like => {
                 let definition = self.found.add(Kind::Function, &argument);
                 definition.via = Some(Cow::Borrowed(word));
                 finish(definition);
@@ -453,28 +476,28 @@ impl<'t> Reader<'_, 't> {
         atoms.iter().any(|atom| atom.shape == Shape::Word && self.word(atom.at) == word)
     }
 
-    /// The arguments of a macro: of each its first name, and whether that is all of it.
-    fn arguments(&self, group: usize) -> Vec<(Option<Token>, bool)> {
+    /// The arguments of a macro.
+    fn arguments(&self, group: usize) -> Vec<Argument> {
         let inside = self.inside(group);
-        let mut arguments = Vec::new();
-        let mut name = None;
-        let mut count = 0;
+        let mut arguments = vec![Argument::default()];
         let mut at = inside.start;
         while at < inside.end && arguments.len() < MOST_ARGUMENTS {
             if self.is(at, b',') {
-                arguments.push((name.take(), count == 1));
-                count = 0;
+                arguments.push(Argument::default());
                 at += 1;
                 continue;
             }
-            if self.is_word(at) && !is_keyword(self.word(at)) && name.is_none() {
-                name = Some(*self.token(at));
+            let token = *self.token(at);
+            if let Some(argument) = arguments.last_mut() {
+                argument.is_single = argument.first.is_none();
+                argument.first = argument.first.or(Some(token));
+                if argument.name.is_none() && self.is_word(at) && !is_keyword(self.word(at)) {
+                    argument.name = Some(token);
+                }
             }
-            count += 1;
             let is_bracket = self.is(at, b'(') || self.is(at, b'{') || self.is(at, b'[');
             at = if is_bracket { self.after(at) } else { at + 1 };
         }
-        arguments.push((name, count == 1));
         arguments
     }
 
@@ -482,21 +505,25 @@ impl<'t> Reader<'_, 't> {
     fn make(
         &mut self,
         name: &Token,
-        arguments: &[(Option<Token>, bool)],
+        arguments: &[Argument],
         made: &[Made],
         is_static: bool,
         lines: (u32, u32),
-        in_type: bool,
+        place: Place,
     ) {
+        let (in_type, has_body) = (place == Place::Type, place == Place::Body);
         let via = name.of(self.text);
         for one in made {
+            if one.is_name && !has_body {
+                continue;
+            }
             let Some((at, name)) = one.name(name, arguments, self.text) else { continue };
             let kind = if in_type && one.kind == Kind::Variable { Kind::Member } else { one.kind };
             let definition = self.found.add_named(kind, &at, name);
             definition.via = (definition.name != via).then_some(Cow::Borrowed(via));
             definition.start_line = lines.0;
             definition.end_line = lines.1;
-            definition.is_static = is_static;
+            definition.is_static = is_static || one.is_static;
             definition.is_declaration = one.is_declaration && !in_type;
         }
     }
@@ -625,7 +652,7 @@ impl<'t> Reader<'_, 't> {
         let word = self.word(name);
         let name = *self.token(name);
         if let Scope::Members { owner, path } = &work.scope {
-            if let Some(skipped) = generated::members_after(word) {
+            if let Some(skipped) = members_after(word) {
                 let inside = self.inside(group);
                 let mut start = inside.start;
                 for _ in 0..skipped {
@@ -645,7 +672,8 @@ impl<'t> Reader<'_, 't> {
             }
             let arguments = self.arguments(group);
             let before = self.found.count();
-            self.make(&name, &arguments, generated::rule(word), is_static, lines, true);
+            let made = self.rules.rule(word);
+            self.make(&name, &arguments, &made, is_static, lines, Place::Type);
             for definition in self.found.since(before) {
                 definition.owner.clone_from(owner);
                 if !path.is_empty() {
@@ -654,16 +682,18 @@ impl<'t> Reader<'_, 't> {
             }
             return;
         }
-        let made = generated::rule(word);
+        let made = self.rules.rule(word);
         if !made.is_empty() {
             let arguments = self.arguments(group);
-            self.make(&name, &arguments, made, is_static, lines, false);
+            self.make(&name, &arguments, &made, is_static, lines, Place::File);
         }
     }
 }
 
 /// No macro that makes something has more arguments that matter.
 const MOST_ARGUMENTS: usize = 12;
+/// Macros that follow each other without semicolons are not looked for in longer declarations.
+const MOST_LOOSE: usize = 40;
 /// Nothing real nests so deep that a member's path has more bytes.
 const LONGEST_PATH: usize = 400;
 

@@ -11,6 +11,7 @@ mod rust;
 
 use crate::assembly;
 use crate::lexer::{Kind as TokenKind, Syntax, Token, Tokens};
+use generated::Rules;
 use memchr::memrchr;
 use std::borrow::Cow;
 
@@ -106,14 +107,15 @@ pub struct Definition<'t> {
 
 /// Reads what a text defines, in the text's order; `tokens` are the text's.
 pub fn definitions<'t>(text: &'t [u8], syntax: Syntax, tokens: &Tokens) -> Vec<Definition<'t>> {
-    let mut found = Found { text, list: Vec::new() };
+    let mut found = Found::new(text);
+    let mut rules = Rules::new(text);
     match syntax {
         Syntax::C => {
-            let code = conditionals::resolve(text, tokens, &mut found);
-            items::read(&code, &mut found);
+            let code = conditionals::resolve(text, tokens, &mut found, &mut rules);
+            items::read(&code, &mut found, &mut rules);
         }
         Syntax::Assembly { .. } => assembly::read(tokens, &mut found),
-        Syntax::DeviceTree => drop(conditionals::resolve(text, tokens, &mut found)),
+        Syntax::DeviceTree => drop(conditionals::resolve(text, tokens, &mut found, &mut rules)),
         Syntax::Rust => rust::read(tokens, &mut found),
     }
     found.list.sort_by_key(|(offset, _)| *offset);
@@ -127,6 +129,10 @@ pub(crate) struct Found<'t> {
 }
 
 impl<'t> Found<'t> {
+    pub fn new(text: &'t [u8]) -> Found<'t> {
+        Found { text, list: Vec::new() }
+    }
+
     /// A definition whose name is a token of the text; the caller fills in the rest.
     pub fn add(&mut self, kind: Kind, name: &Token) -> &mut Definition<'t> {
         self.add_named(kind, name, Cow::Borrowed(name.of(self.text)))
