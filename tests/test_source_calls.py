@@ -16,7 +16,7 @@ from ksurf.kernel import Kernel
 from ksurf.progress import Silent
 from ksurf.report.source_calls import CallsPage, calls_json, calls_text
 from ksurf.source.join.edges import Edge, EdgeKind, callees, callers
-from ksurf.source.join.known_dispatch import known_dispatch
+from ksurf.source.join.known_dispatch import KnownDispatch
 from ksurf.source.join.written_edges import written_callees, written_callers
 from ksurf.source.names import NamesIndex
 from ksurf.source.place import Place
@@ -169,37 +169,57 @@ class TestKnownDispatch:
 
     def test_what_was_read_is_known(self, tmp_path: Path) -> None:
         units, cache, unit = self.made(tmp_path)
-        empty = known_dispatch(units, tmp_path / "semantic")
+        empty = KnownDispatch(units, tmp_path / "semantic").current()
         assert (empty.coverage, empty.callers_of("my_read")) == ("0 of 2 units", ())
         cache.store(unit, FILE, False, self.seen().made(), [])
         for _ in range(2):
-            found = known_dispatch(units, tmp_path / "semantic")
+            found = KnownDispatch(units, tmp_path / "semantic").current()
             assert found.coverage == "1 of 2 units"
             assert [call.caller for call in found.callers_of("my_read")] == ["kick"]
+
+    def test_one_that_is_asked_again_sees_what_is_new(self, tmp_path: Path) -> None:
+        units, cache, unit = self.made(tmp_path)
+        known = KnownDispatch(units, tmp_path / "semantic")
+        assert known.current().seen == 0
+        cache.store(unit, FILE, False, self.seen().made(), [])
+        assert known.current().seen == 1
+        assert known.current() is known.current()
+
+    def test_results_of_other_kernels_and_of_headers_are_passed_over(self, tmp_path: Path) -> None:
+        units, cache, unit = self.made(tmp_path)
+        cache.store(unit, "include/linux/kvm_host.h", False, self.seen().made(), [])
+        for _ in range(2):
+            assert KnownDispatch(units, tmp_path / "semantic").current().seen == 0
 
     def test_a_result_that_is_another_now_is_read_again(self, tmp_path: Path) -> None:
         units, cache, unit = self.made(tmp_path)
         cache.store(unit, FILE, False, self.seen().made(), [])
-        known_dispatch(units, tmp_path / "semantic")
+        KnownDispatch(units, tmp_path / "semantic").current()
         cache.store(unit, FILE, False, MadeSemantic(FILE).made(), [])
-        assert known_dispatch(units, tmp_path / "semantic").callers_of("my_read") == ()
+        assert KnownDispatch(units, tmp_path / "semantic").current().callers_of("my_read") == ()
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{", b"[]", b'{"format": 9, "units": {"a": 1}}', b'{"format": 1, "units": {"a": [1]}}'],
+        [
+            b"",
+            b"{",
+            b"[]",
+            b'{"format": 9, "results": 1}',
+            b'{"format": 1, "results": {"a": [1]}, "others": []}',
+        ],
     )
     def test_a_damaged_table_is_made_anew(self, tmp_path: Path, content: bytes) -> None:
         units, cache, unit = self.made(tmp_path)
         cache.store(unit, FILE, False, self.seen().made(), [])
         (tmp_path / "units").mkdir()
         (tmp_path / "units" / "dispatch.json").write_bytes(content)
-        assert known_dispatch(units, tmp_path / "semantic").seen == 1
+        assert KnownDispatch(units, tmp_path / "semantic").current().seen == 1
 
     def test_a_damaged_result_is_passed_over(self, tmp_path: Path) -> None:
         units, cache, unit = self.made(tmp_path)
         cache.store(unit, FILE, False, self.seen().made(), [])
         cache.path(unit, FILE, False).write_bytes(b"junk")
-        assert known_dispatch(units, tmp_path / "semantic").seen == 0
+        assert KnownDispatch(units, tmp_path / "semantic").current().seen == 0
 
 
 class TestCommands:

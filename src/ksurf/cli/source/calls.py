@@ -103,9 +103,9 @@ def _dispatch(opened: Browser, kernel: str | None, notes: list[str]) -> tuple[Vi
     if view.kernel is None:
         notes.append(f"calls through fields are not known: {view.missing}")
         return view, None
-    from ksurf.source.join.known_dispatch import known_dispatch
+    from ksurf.source.join.known_dispatch import KnownDispatch
 
-    return view, known_dispatch(opened.units(view.tree, view.kernel), view.tree.semantic)
+    return view, KnownDispatch(opened.units(view.tree, view.kernel), view.tree.semantic).current()
 
 
 def _from_text(name: str, direction: str, opened: Browser, view: View, notes: list[str]) -> tuple[Edge, ...]:

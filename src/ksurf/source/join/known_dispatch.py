@@ -8,6 +8,9 @@ is read.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,61 +26,119 @@ from ksurf.source.join.dispatch import (
 from ksurf.source.place import Place
 from ksurf.source.semantic.cache import Cache
 from ksurf.source.semantic.codec import decode
-from ksurf.source.semantic.model import SemanticFile
-from ksurf.source.units import Units, write_whole
+from ksurf.source.semantic.model import SemanticFile, Unparsed
+from ksurf.source.units import Unit, Units, write_whole
 
-__all__ = ["known_dispatch"]
+__all__ = ["KnownDispatch"]
 
 _FORMAT = 1
 _TABLE = "dispatch.json"
 
 
-def known_dispatch(units: Units, folder: Path) -> Dispatch:
-    """What the units of a kernel whose results lie in ``folder`` store in fields, and call through them."""
-    path = units.folder / _TABLE
-    before = _load(path)
-    cache = Cache(units, folder)
-    now: dict[str, list[Any]] = {}
-    changed = False
-    for unit in units:
-        result = cache.path(unit, unit.file, unit.is_generated)
-        try:
-            found = result.stat()
-        except OSError:
-            continue
-        stamp = [found.st_mtime_ns, found.st_size]
-        row = before.get(unit.object)
-        if row is None or row[:2] != stamp:
-            changed = True
-            try:
-                seen = decode(result.read_bytes())
-            except (OSError, ValueError):
-                continue
-            row = [*stamp, *(_rows(seen) if isinstance(seen, SemanticFile) else ([], []))]
-        now[unit.object] = row
-    if changed or len(now) != len(before):
-        _save(path, now)
-    return Dispatch((_file(unit, row) for unit, row in now.items()), units=len(units))
+class KnownDispatch:
+    """Calls through fields in the units of a kernel whose results lie in a folder, as far as they were read.
+
+    The folder may have the results of other kernels, and of headers, which are passed over.
+    """
+
+    def __init__(self, units: Units, folder: Path) -> None:
+        """Name the units and the folder; nothing is read yet."""
+        self._units = units
+        self._folder = folder
+        self._path = units.folder / _TABLE
+        self._seen: list[tuple[str, int]] | None = None
+        self._dispatch = Dispatch((), len(units))
+
+    def current(self) -> Dispatch:
+        """What is known now. If nothing was read since it was last asked, that takes a millisecond."""
+        folders = _folders(self._folder)
+        if folders != self._seen:
+            self._dispatch = self._read([name for name, _ in folders])
+            self._seen = folders
+        return self._dispatch
+
+    def _read(self, folders: list[str]) -> Dispatch:
+        before, passed = _load(self._path)
+        results = {name: stamp for folder in folders for name, stamp in _results(self._folder / folder)}
+        own: dict[str, Unit] | None = None
+        now: dict[str, list[Any]] = {}
+        for name, stamp in results.items():
+            row = before.get(name)
+            if row is not None and row[:2] == stamp:
+                now[name] = row
+            elif name not in passed:
+                if own is None:
+                    own = self._names()
+                unit = own.get(name)
+                seen = None if unit is None else _decoded(self._folder / name)
+                if unit is None:
+                    passed.add(name)
+                elif seen is not None:
+                    now[name] = [
+                        *stamp,
+                        unit.object,
+                        *(_rows(seen) if isinstance(seen, SemanticFile) else ([], [])),
+                    ]
+        if now != before or own is not None:
+            _save(self._path, now, passed & results.keys())
+        return Dispatch(map(_file, now.values()), units=len(self._units))
+
+    def _names(self) -> dict[str, Unit]:
+        """The units by the name that the result for their own file has in the folder."""
+        cache = Cache(self._units, self._folder)
+        return {
+            cache.path(unit, unit.file, unit.is_generated).relative_to(self._folder).as_posix(): unit
+            for unit in self._units
+        }
 
 
-def _load(path: Path) -> dict[str, list[Any]]:
+def _folders(folder: Path) -> list[tuple[str, int]]:
+    """The folders of results, with the time when something in them was last made or replaced."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((one.name, one.stat().st_mtime_ns) for one in entries if one.is_dir())
+    except OSError:
+        return []
+
+
+def _results(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    try:
+        with os.scandir(folder) as entries:
+            for one in entries:
+                if one.name.endswith(".sem"):
+                    found = one.stat()
+                    yield f"{folder.name}/{one.name}", [found.st_mtime_ns, found.st_size]
+    except OSError:
+        return  # it is made anew just now
+
+
+def _decoded(path: Path) -> SemanticFile | Unparsed | None:
+    try:
+        return decode(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _load(path: Path) -> tuple[dict[str, list[Any]], set[str]]:
+    """The rows by result, and results that are no unit's of this kernel."""
     try:
         document = json.loads(path.read_bytes())
-        units: dict[str, list[Any]] = document["units"] if document["format"] == _FORMAT else {}
-        for unit, row in units.items():
-            _file(unit, row)
+        if document["format"] != _FORMAT:
+            return {}, set()
+        results: dict[str, list[Any]] = document["results"]
+        for row in results.values():
+            _file(row)
+        return results, set(document["others"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Damaged or of another version: all of it is made anew.
-        return {}
-    return units
+        # Damaged: all of it is made anew.
+        return {}, set()
 
 
-def _save(path: Path, units: dict[str, list[Any]]) -> None:
-    document = {"format": _FORMAT, "units": units}
-    try:
+def _save(path: Path, results: dict[str, list[Any]], others: set[str]) -> None:
+    document = {"format": _FORMAT, "results": results, "others": sorted(others)}
+    # It only saves time: a dataset may be another's, or its disk full.
+    with suppress(KsurfError):
         write_whole(path, json.dumps(document, separators=(",", ":")).encode())
-    except KsurfError:
-        return  # It only saves time: a dataset may be another's, or its disk full.
 
 
 def _rows(seen: SemanticFile) -> tuple[list[Any], list[Any]]:
@@ -91,8 +152,8 @@ def _place(place: Place) -> tuple[str, int, int, bool]:
     return place.file, place.line, place.column, place.is_generated
 
 
-def _file(unit: str, row: list[Any]) -> FileDispatch:
-    _, _, stored, calls = row
+def _file(row: list[Any]) -> FileDispatch:
+    _, _, unit, stored, calls = row
     return FileDispatch(
         unit,
         tuple(
