@@ -90,7 +90,7 @@ class TestReport:
             "callers of f",
             "  inlined   a via b → c  x.c:3  ×2  on 7.3",
             "  possible  d\\x1b[31m  through ops::f  y.c:4",
-            "  calls through fields are known of 1 of 5640 units; ksurf source sweep reads more",
+            "  calls through fields are known of 1 of 5640 units, those that were read so far",
             "  a note",
         ]
         assert "  and 1 more; --limit shows more, 0 all" in click.unstyle(calls_text(self.page, limit=1))

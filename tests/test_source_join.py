@@ -262,6 +262,7 @@ class TestDispatch:
         assert [(call.caller, str(call.place)) for call in dispatch.callers_of("my_read")] == [
             ("kick", f"{FILE}:14")
         ]
+        assert [str(one.place) for one in dispatch.stores_of("my_read")] == [f"{FILE}:60"]
         assert dispatch.calls_in("kick") == (field,)
         assert dispatch.coverage == "1 of 5640 units"
 

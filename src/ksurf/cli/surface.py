@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ksurf.cli.options import dataset_option, format_option, on_option
 from ksurf.cli.source.shared import kernel_option
 
 if TYPE_CHECKING:
+    from ksurf.progress import Reporter
     from ksurf.report.outside_layout import OutsidePage
 
 __all__ = ["command"]
@@ -63,13 +65,23 @@ def command(
 
     store = Store(dataset)
     kernels = [(one.kernel, store.directory(one.kernel.id)) for one in manifests(store, selectors)]
-    page = outside_page(browser(dataset), kernel, paths, kernels)
+    with browser(dataset) as opened:
+        page = outside_page(opened, kernel, paths, kernels, _reporter())
     text = _written(page, form, changed=changed, explain=explain)
     if output is None:
         printed(text)
     else:
         written(click.unstyle(text) if form == "terminal" else text, output)
     return 0 if page.seen else 1
+
+
+def _reporter() -> Reporter | None:
+    """What shows how far the reading is, where somebody looks."""
+    if not sys.stderr.isatty():
+        return None
+    from ksurf.cli.reporter import TerminalReporter
+
+    return TerminalReporter()
 
 
 def _written(page: OutsidePage, form: str, *, changed: bool, explain: bool) -> str:

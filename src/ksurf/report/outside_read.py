@@ -18,7 +18,6 @@ from ksurf.source.outside import needs
 from ksurf.source.semantic.layer import Semantics
 from ksurf.source.semantic.model import SemanticFile
 from ksurf.source.semantic.sweep import sweep
-from ksurf.source.units import Units
 
 __all__ = ["outside_page"]
 
@@ -38,7 +37,8 @@ def outside_page(
     view, roots = _chosen(opened, selector, paths)
     if view.kernel is None:
         raise InputError(f"{view.tree.id}: {view.missing}", view.remedy)
-    seen, unread = _read(opened.units(view.tree, view.kernel), view, roots, reporter or Silent())
+    semantics = opened.semantics(view.tree, view.kernel)
+    seen, unread = _read(semantics, view, roots, reporter or Silent())
     own = [kernel for kernel, _ in kernels if _is_own(opened, view, kernel)]
     own.sort(key=lambda kernel: kernel != view.kernel)
     found = depended(needs(seen, roots), kernels, own)
@@ -96,27 +96,26 @@ def _is_own(opened: Browser, view: View, kernel: Kernel) -> bool:
 
 
 def _read(
-    units: Units, view: View, roots: Sequence[str], reporter: Reporter
+    semantics: Semantics, view: View, roots: Sequence[str], reporter: Reporter
 ) -> tuple[list[SemanticFile], list[str]]:
     """What the semantic layer says of the files of the units, and of the headers that some unit includes."""
+    units = semantics.units
     wanted = units.below(roots)
-    folder = view.tree.semantic
-    sweep(units, folder, wanted, reporter)
+    sweep(units, view.tree.semantic, wanted, reporter)
     files = dict.fromkeys((unit.file, unit.is_generated) for unit in wanted)
     headers = [root for root in roots if root.endswith(".h")]
     headers += [file for root in roots if root not in headers for file in _files(view, root, ".h")]
     seen: list[SemanticFile] = []
     unread: list[str] = []
-    with Semantics(units, folder) as semantics:
-        files.update(dict.fromkeys((file, False) for file in headers if semantics.candidates(file)))
-        with reporter.task("reading what is known", len(files), "files") as task:
-            for done, (file, is_generated) in enumerate(files, start=1):
-                result = semantics.read(file, is_generated)
-                if isinstance(result, SemanticFile):
-                    seen.append(result)
-                else:
-                    unread.append(f"{result.file}: {result.reason}")
-                task.update(done)
+    files.update(dict.fromkeys((file, False) for file in headers if semantics.candidates(file)))
+    with reporter.task("reading what is known", len(files), "files") as task:
+        for done, (file, is_generated) in enumerate(files, start=1):
+            result = semantics.read(file, is_generated)
+            if isinstance(result, SemanticFile):
+                seen.append(result)
+            else:
+                unread.append(f"{result.file}: {result.reason}")
+            task.update(done)
     if not files:
         unread.append(f"{units.arch}: this kernel compiles nothing of it")
     return seen, unread

@@ -62,7 +62,7 @@ def _lines(page: CallsPage, limit: int | None) -> Iterator[str]:
     if not page.edges:
         yield "  none"
     if page.looked_at is not None:
-        text = f"calls through fields are known of {page.looked_at}; ksurf source sweep reads more"
+        text = f"calls through fields are known of {page.looked_at}, those that were read so far"
         yield click.style(f"  {text}", dim=True)
     for note in page.notes:
         yield click.style(f"  {plain(note)}", dim=True)

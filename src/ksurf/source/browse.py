@@ -29,6 +29,8 @@ from ksurf.source.tree import SourceTree, Trees
 from ksurf.source.units import Units
 
 if TYPE_CHECKING:
+    from ksurf.source.join.dispatch import Dispatch
+    from ksurf.source.join.known_dispatch import KnownDispatch
     from ksurf.source.names import FileNames, NamesIndex
     from ksurf.source.semantic.layer import Semantics
 
@@ -69,6 +71,7 @@ class Browser:
         self._semantics: dict[tuple[str, str], Semantics] = {}
         self._names: dict[str, NamesIndex] = {}
         self._tables: dict[tuple[str, str], bytes] = {}
+        self._dispatch: dict[tuple[str, str], KnownDispatch] = {}
 
     def __enter__(self) -> Browser:
         """Return itself."""
@@ -200,6 +203,17 @@ class Browser:
             self._semantics[key] = Semantics(units, tree.semantic)
         return self._semantics[key]
 
+    def dispatch(self, view: View) -> Dispatch | None:
+        """Calls through fields, as far as units of the view's kernel were read; ``None`` without a kernel."""
+        if view.kernel is None:
+            return None
+        key = view.tree.id, view.kernel.id
+        if key not in self._dispatch:
+            from ksurf.source.join.known_dispatch import KnownDispatch
+
+            self._dispatch[key] = KnownDispatch(self.units(view.tree, view.kernel), view.tree.semantic)
+        return self._dispatch[key].current()
+
     def compiles(self, tree: SourceTree, kernel: Kernel, file: str) -> bool:
         """Tell if a unit of the kernel, which is prepared, is made of the file.
 
@@ -244,23 +258,24 @@ class Browser:
             page = names_page(content, file, names, layer, tree=tree.id, kernel=view.kernel, notes=notes)
         if kernels:
             known = seen if isinstance(seen, SemanticFile) else None
-            page = replace(page, facts=self._facts(tree, page, known, kernels))
+            page = replace(page, facts=self._facts(view, page, known, kernels))
         # The name of a file may be no UTF-8; nothing that prints it could write it.
         return page if page.file.isprintable() else replace(page, file=shown_name(page.file))
 
     def _facts(
         self,
-        tree: SourceTree,
+        view: View,
         page: Page,
         seen: SemanticFile | None,
         kernels: Sequence[tuple[Kernel, Path]],
     ) -> PageFacts:
         from ksurf.source.join import page_facts
 
+        tree, dispatch = view.tree, self.dispatch(view) if seen is not None else None
         fitting = {kernel: self.trees.fitting(kernel) for kernel, _ in kernels}
         own = [kernel for kernel, fits in fitting.items() if fits and fits.tree == tree and not fits.note]
         functions = [found.name for found in page.definitions if found.kind in {"function", "syscall"}]
-        return page_facts(page.file, kernels, own=own, seen=seen, functions=functions)
+        return page_facts(page.file, kernels, own=own, seen=seen, functions=functions, dispatch=dispatch)
 
     def _names_of(
         self, tree: SourceTree, file: str, missing: _Missing, is_generated: bool

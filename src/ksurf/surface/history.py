@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -69,7 +70,7 @@ Compare = Callable[[S, S], tuple[tuple[bool, bool], tuple[Change, ...] | None]]
 def histories(name: str, statuses: Mapping[Kernel, S], compare: Compare[S]) -> list[SeriesHistory]:
     """The histories of one name along all series, those with the most kernels first."""
     result = []
-    for (distro, arch, flavor), members in _series(statuses):
+    for (distro, arch, flavor), members in _series(tuple(statuses)):
         steps = tuple(
             Step(old, new, changes_between(name, statuses[old.kernel], statuses[new.kernel], compare))
             for old, new in pairwise(members)
@@ -82,10 +83,14 @@ def histories(name: str, statuses: Mapping[Kernel, S], compare: Compare[S]) -> l
 
 def neighbours(kernels: Iterable[Kernel]) -> list[tuple[Kernel, Kernel]]:
     """The pairs of kernels that follow each other in a series, those with the most kernels first."""
-    return [(old.kernel, new.kernel) for _, members in _series(kernels) for old, new in pairwise(members)]
+    return [
+        (old.kernel, new.kernel) for _, members in _series(tuple(kernels)) for old, new in pairwise(members)
+    ]
 
 
-def _series(kernels: Iterable[Kernel]) -> list[tuple[tuple[str, str, str], tuple[Member, ...]]]:
+# The same for each of thousands of symbols.
+@lru_cache(maxsize=16)
+def _series(kernels: tuple[Kernel, ...]) -> list[tuple[tuple[str, str, str], tuple[Member, ...]]]:
     """The kernels by distribution, architecture and flavor, those with the most first."""
     found: dict[tuple[str, str, str], list[Kernel]] = {}
     for kernel in kernels:

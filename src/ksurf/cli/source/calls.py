@@ -32,14 +32,16 @@ def printed_calls(
     from ksurf.cli.source.shared import browser
     from ksurf.report.source_calls import CallsPage, calls_json, calls_text
 
-    opened = browser(dataset)
     kernels = _kernels(dataset, selectors)
     having, edges = _from_kernels(name, direction, kernels)
     notes: list[str] = []
-    view, dispatch = _dispatch(opened, kernel, notes)
-    if not having and view is not None:
-        edges = _from_text(name, direction, opened, view, notes)
+    with browser(dataset) as opened:
+        view, dispatch = _dispatch(opened, kernel, notes)
+        if not having and view is not None:
+            edges = _from_text(name, direction, opened, view, notes)
     if dispatch is not None and view is not None and view.kernel is not None:
+        if direction == "callers":
+            notes += [f"stored in {one.field} at {one.place}" for one in dispatch.stores_of(name)]
         edges += _possible(name, direction, dispatch, [one for one, _ in kernels if one == view.kernel])
     page = CallsPage(
         name,
@@ -103,9 +105,7 @@ def _dispatch(opened: Browser, kernel: str | None, notes: list[str]) -> tuple[Vi
     if view.kernel is None:
         notes.append(f"calls through fields are not known: {view.missing}")
         return view, None
-    from ksurf.source.join.known_dispatch import KnownDispatch
-
-    return view, KnownDispatch(opened.units(view.tree, view.kernel), view.tree.semantic).current()
+    return view, opened.dispatch(view)
 
 
 def _from_text(name: str, direction: str, opened: Browser, view: View, notes: list[str]) -> tuple[Edge, ...]:

@@ -105,6 +105,15 @@ class Dispatch:
         """The fields that a function is stored in."""
         return tuple(self._fields.get(function, ()))
 
+    def stores_of(self, function: str) -> Sequence[Stored]:
+        """Where a function is stored."""
+        return tuple(
+            one
+            for field in self._fields.get(function, ())
+            for one in self._stored[field]
+            if one.function == function
+        )
+
     def callers_of(self, function: str) -> Sequence[DispatchCall]:
         """The calls that may reach a function."""
         return tuple(call for field in self.fields_of(function) for call in self._calls.get(field, ()))
