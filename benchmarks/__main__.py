@@ -209,6 +209,37 @@ def pages(options: argparse.Namespace) -> None:
             figure(what, milliseconds, "ms", 50 if what == "page" and name == file else None)
 
 
+def semantic(options: argparse.Namespace) -> None:
+    """One unit read, against clang checking its syntax; a sweep of KVM; and a result that was kept."""
+    dataset = options.folder / "source"
+    pull: list[str | Path] = [KSURF, "source", "pull", "debian:7.3-cloud-arm64", "--dataset", dataset]
+    if subprocess.run(pull).returncode:
+        sys.exit("the source could not be pulled")
+    work = options.folder / "semantic"
+    part: list[str | Path] = [sys.executable, "-m", "benchmarks.semantic", dataset, work]
+
+    def clear() -> None:
+        shutil.rmtree(work, ignore_errors=True)
+
+    results = compete(
+        "A sweep of arch/arm64/kvm and virt/kvm", [Contestant("ksurf", [*part, "sweep"], before=clear)], 1
+    )
+    figure("wall", results[0].median, "s", 60)
+    file = "arch/arm64/kvm/vgic/vgic-v4.c"
+
+    def forget() -> None:
+        shutil.rmtree(work / "results", ignore_errors=True)
+
+    contestants = [Contestant("ksurf: first time, headers precompiled", [*part, "read", file], before=forget)]
+    if peer("clang", "clang"):
+        plain = subprocess.run([*part, "clang", file], check=True, capture_output=True, text=True)
+        contestants.append(Contestant("clang -fsyntax-only", json.loads(plain.stdout)))
+    results = compete(f"{file}, the whole process", contestants, options.runs)
+    figure("median", results[0].median, "s", 1.5)
+    kept = subprocess.run([*part, "kept", file], check=True, capture_output=True, text=True)
+    figure(f"{file} from what was kept", float(kept.stdout), "ms", 20)
+
+
 PARTS = {
     "function-pass": function_pass,
     "btf": btf,
@@ -216,6 +247,7 @@ PARTS = {
     "reports": reports,
     "check": check,
     "pages": pages,
+    "semantic": semantic,
 }
 
 if __name__ == "__main__":

