@@ -1,4 +1,4 @@
-"""What the part ``semantic`` of the benchmarks times: ``... -m benchmarks.semantic DATASET FOLDER WHAT [FILE]``."""
+"""What the part ``semantic`` of the benchmarks times: DATASET FOLDER WHAT [FILE] say what."""
 
 from __future__ import annotations
 
