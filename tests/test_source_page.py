@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ksurf.errors import InputError
-from ksurf.source.compose import names_page, signature, split_lines
+from ksurf.source.compose import names_page, semantic_page, signature, split_lines
 from ksurf.source.highlight import highlight
 from ksurf.source.names import Definition, FileNames, Identifier
 from ksurf.source.page import Hint, Layer, Line, Page, PageLayer, Span, SpanKind
 from ksurf.source.place import Place
-from ksurf.source.semantic.model import Role, SymbolKind
-from made_page import SOURCE, page
+from ksurf.source.semantic.model import Definition as SemanticDefinition
+from ksurf.source.semantic.model import Role, Symbol, SymbolKind
+from made_page import SOURCE, page, seen
 
 TEXT_ONLY = PageLayer(Layer.TEXT, reason="its names are not indexed")
 
@@ -115,6 +118,28 @@ def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
     ]
 
 
+def test_what_macros_define_beside_what_is_written_is_not_listed() -> None:
+    source = b"SYSCALL_DEFINE1(a, int, b)\n{\n\treturn b;\n}\nLIST_HEAD(list);\nmodule_init(start);\n"
+    names = (
+        ("__do_sys_a", SymbolKind.FUNCTION, 1, 4),
+        ("types__a", SymbolKind.VARIABLE, 1, 1),
+        ("list", SymbolKind.VARIABLE, 5, 5),
+        ("__inittest", SymbolKind.FUNCTION, 6, 6),
+    )
+    symbols = tuple(Symbol(kind, name, name, "", None, None, None, False) for name, kind, _, _ in names)
+    unit = replace(
+        seen(),
+        symbols=symbols,
+        tokens=(),
+        hints=(),
+        definitions=tuple(
+            SemanticDefinition(number, line, line, last) for number, (_, _, line, last) in enumerate(names)
+        ),
+    )
+    found = semantic_page(source, unit, tree="demo", kernel=None)
+    assert [one.name for one in found.definitions] == ["__do_sys_a", "list"]
+
+
 @pytest.mark.parametrize(
     ("source", "name", "kind", "expected"),
     [
@@ -125,6 +150,8 @@ def test_definitions_are_listed_with_their_source_up_to_the_body() -> None:
         (b"enum b { A = 1, B };", "B", "enumerator", "B"),
         (b"struct c { int ab; char a[3]; } d;", "a", "member", "char a[3]"),
         (b"SYSCALL_DEFINE1(a, int, b)\n{", "sys_a", "syscall", "SYSCALL_DEFINE1(a, int, b)"),
+        (b"int a(int b)\n#elif C\nint a(void)\n#endif\n{", "a", "function", "int a(int b)"),
+        (b"SYSCALL_DEFINE1(a, int, b)\n{", "__do_sys_a", "function", "SYSCALL_DEFINE1(a, int, b)"),
         (b"a:  nop", "a", "label", "a: nop"),
         (b"struct a /* why */ {\n int b;\n};", "a", "struct", "struct a"),
         (b"typedef struct { int b; } a;", "a", "typedef", "typedef struct {…} a"),

@@ -150,7 +150,9 @@ def _made(found: FunctionOnKernel) -> str:
     elif found.out_of_line:
         words.append("with code of its own")
     elif found.is_inlined:
-        words.append("inlined")
+        # Where it is known into what, that says it.
+        if all(caller.outcome is not CallOutcome.INLINED for caller in found.callers):
+            words.append("inlined")
     elif found.out_of_line is False and found.is_inlined is False:
         words.append("removed by the compiler")
     elif found.is_compiled:

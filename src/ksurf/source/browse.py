@@ -338,7 +338,7 @@ class Browser:
             for one in tree.prepared()
             if one.kernel != kernel and self.compiles(tree, one.kernel, file)
         ]
-        remedy = f"--kernel {max(others).release}" if others else None
+        remedy = f"{max(others).release} does: --kernel {max(others).release}" if others else None
         arches = arches_of(file)
         if arches and kernel.arch not in arches:
             return _Missing(f"{kernel.release} is for {kernel.arch}", remedy)

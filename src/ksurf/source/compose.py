@@ -12,7 +12,8 @@ from ksurf.kernel import Kernel
 from ksurf.source.facts import PageFacts
 from ksurf.source.highlight import highlight, is_c, without_comments
 from ksurf.source.page import Hint, Layer, Line, Page, PageDefinition, PageLayer, Span, SpanKind
-from ksurf.source.semantic.model import Role, SemanticFile, SymbolKind
+from ksurf.source.semantic.model import Definition as SemanticDefinition
+from ksurf.source.semantic.model import Role, SemanticFile, Symbol, SymbolKind
 
 if TYPE_CHECKING:
     from ksurf.source.names import Definition, FileNames
@@ -67,6 +68,7 @@ def semantic_page(
             signature(texts, symbols[found.symbol].name, symbols[found.symbol].kind, found.first_line),
         )
         for found in seen.definitions
+        if _is_written(texts, symbols[found.symbol], found)
     ]
     problems = tuple(str(found) for found in seen.diagnostics[:_MAX_PROBLEMS])
     return Page(
@@ -81,6 +83,19 @@ def semantic_page(
         notes=tuple(notes),
         facts=facts or PageFacts(),
     )
+
+
+def _is_written(texts: Sequence[str], symbol: Symbol, found: SemanticDefinition) -> bool:
+    """Tell if a definition stands in the file.
+
+    Macros make further ones, as ``SYSCALL_DEFINE1`` for its events; of these only the function counts whose
+    body stands there.
+    """
+    if not symbol.name:
+        return False
+    if symbol.name in "\n".join(texts[found.first_line - 1 : found.line]):
+        return True
+    return symbol.kind is SymbolKind.FUNCTION and found.last_line > found.line
 
 
 def names_page(
@@ -199,8 +214,8 @@ def _merged(spans: list[Span], names: list[Span], length: int) -> list[Span]:
 
 _START = itemgetter(0)
 _BODY = re.compile(r"[{;]|(?<![=!<>])=(?!=)")
-_MADE_BY_MACROS = {"syscall", "tracepoint", "export"}
-"""Kinds whose names are not written out."""
+_NAMED_BEHIND = {"typedef", "variable", "struct", "union", "enum"}
+"""Kinds whose names may stand behind a body."""
 _MEMBERS = {"member", SymbolKind.FIELD, SymbolKind.ENUMERATOR}
 _MEMBER_END = re.compile(r"[{};]")
 _ENUMERATOR_END = re.compile(r"[{};,]")
@@ -208,6 +223,9 @@ _FUNCTION_MACRO = re.compile(r"\s*#\s*define\s+\w+(?:\([^)]*\))?")
 
 
 def _source(texts: Sequence[str], first: int, end: int) -> str:
+    # A directive ends it: what follows is another way to begin the same body.
+    directives = (at for at in range(first + 1, min(end, len(texts))) if texts[at].startswith("#"))
+    end = next(directives, end)
     return without_comments("\n".join(texts[first:end])[: 4 * _SIGNATURE_LENGTH])
 
 
@@ -240,6 +258,6 @@ def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> st
         end = _BODY.search(source)
         head = source[: end.start()] if end else source
     head = " ".join(head.split())
-    if name not in head and kind not in _MADE_BY_MACROS:
+    if name not in head and kind in _NAMED_BEHIND:
         head = f"{head} {{…}} {name}" if head else name
     return head if len(head) <= _SIGNATURE_LENGTH else f"{head[: _SIGNATURE_LENGTH - 1]}…"
