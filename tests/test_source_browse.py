@@ -70,7 +70,12 @@ def test_a_header_is_seen_through_a_unit_that_includes_it(dataset: Path) -> None
             f"{AMD.release} does: --kernel {AMD.release}",
         ),
         ("arch/x86/kernel/only.c", "arm64", f"{ARM.release} is for arm64", None),
-        ("arch/arm64/kernel/only.c", "amd64", f"{AMD.release} is for amd64", f"{ARM.release} does: --kernel {ARM.release}"),
+        (
+            "arch/arm64/kernel/only.c",
+            "amd64",
+            f"{AMD.release} is for amd64",
+            f"{ARM.release} does: --kernel {ARM.release}",
+        ),
         ("include/linux/unused.h", "arm64", f"nothing that {ARM.release} compiles includes it", None),
         ("arch/arm64/kernel/entry.S", "arm64", "it is assembly, which the front end does not read", None),
         ("Makefile", "arm64", "it is no C", None),
