@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -27,6 +30,10 @@ FILES = {
     "d.c": "#include <big.h>\nconst char *d(void) { return KBUILD_MODNAME; }\n",
     "local.h": "#define LOCAL 3\n",
 }
+
+# Sixteen times sixteen times ...: 4 G words.
+_TIMES = "\n".join(f"#define X{n} {' '.join([f'X{n - 1}'] * 16)}" for n in range(1, 9))
+BOMB = f"#define X0 1,\n{_TIMES}\nint bomb[] = {{ X8 }};\n"
 
 
 @pytest.fixture
@@ -123,6 +130,35 @@ def test_a_sweep_goes_on_where_it_was(units: Units, tmp_path: Path) -> None:
     second = sweep(units, kept, every, Silent(), processes=2)
     assert (second.known, second.read, second.failed) == (2, 2, ())
     assert sweep(units, kept, every, Silent()).known == 4
+
+
+SWEEPING = """\
+import sys
+from pathlib import Path
+from ksurf.progress import Silent
+from ksurf.source.semantic.sweep import sweep
+from ksurf.source.units import Units
+units = Units.load(Path(sys.argv[1]), Path(sys.argv[2]))
+print("begun", flush=True)
+sweep(units, Path(sys.argv[3]), units, Silent(), processes=2)
+"""
+
+
+def test_ctrl_c_ends_a_sweep_at_once(tmp_path: Path) -> None:
+    files = {f"{name}.c": BOMB for name in "abc"}
+    units = make_units(tmp_path, files)
+    command = [sys.executable, "-c", SWEEPING, str(units.tree), str(units.folder), str(tmp_path / "kept")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        _, said = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in said
+    assert time.monotonic() - start < 15
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(units.folder) not in left
 
 
 def test_what_clang_does_not_survive_costs_one_unit(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _read(
             raise
         finally:
             for worker in workers:
-                worker.close()
+                worker.end()
     return failed
 
 

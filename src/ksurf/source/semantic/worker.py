@@ -49,6 +49,7 @@ class Worker:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._jobs = 0
+        self._ended = False
 
     def read(self, unit: Unit, file: str, is_generated: bool) -> Unparsed | None:
         """Have a file read through a unit. Its result is in the cache then, unless a reason is returned."""
@@ -60,8 +61,13 @@ class Worker:
         """Have a precompiled header made for units of one group; return what kept it from that."""
         return self._ask({"do": "precompile", "units": objects})
 
+    def end(self) -> None:
+        """End the process for good: whoever still asks gets an error."""
+        self._ended = True
+        self.close()
+
     def close(self) -> None:
-        """End the process."""
+        """End the process; the next question starts another one."""
         process, self._process = self._process, None
         if process is not None:
             with suppress(OSError):
@@ -111,6 +117,8 @@ class Worker:
         return json.loads(line)
 
     def _running(self) -> subprocess.Popen[bytes]:
+        if self._ended:
+            raise RuntimeError("the worker was ended")
         if self._process is None:
             start = {
                 "tree": str(self._units.tree),
