@@ -91,7 +91,7 @@ test-rust: $(STAMPS)/dev
 	cargo test $(CARGO_FLAGS) --package ksurf-read --package ksurf-source
 
 fuzz: $(STAMPS)/toolchain ## Far more damaged input than the tests take, for every reader (MUTATIONS=20000 of each seed)
-	KSURF_MUTATIONS=$(or $(MUTATIONS),20000) cargo test $(CARGO_FLAGS) --package ksurf-read --test mutations
+	KSURF_MUTATIONS=$(or $(MUTATIONS),20000) cargo test $(CARGO_FLAGS) --package ksurf-read --package ksurf-source --test mutations
 
 test-python: $(STAMPS)/dev $(STAMPS)/core
 	$(BIN)/pytest $(PYTEST)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.kernels import KSURF, data_archive, package, tools, vmlinux
+from benchmarks.kernels import KSURF, data_archive, package, source, tools, vmlinux
 from benchmarks.measure import Contestant, Result, compete
 
 CLOUD = "debian:6.12-cloud-amd64"
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="how often each contestant runs (default: 5)")
     parser.add_argument("--full", action="store_true", help="also the full amd64 package, about 1 GB")
     parser.add_argument("--folder", type=Path, default=Path(".bench"), help="where to work (default: .bench)")
+    parser.add_argument("--tree", type=Path, help="for names: a kernel's source (default: Debian's 7.3)")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores; every time is a whole process, of {options.runs} runs in turns")
@@ -147,6 +148,23 @@ def check(options: argparse.Namespace) -> None:
         figure("peak memory", results[0].peak_bytes / 2**30, "GiB", 1)
 
 
+def names(options: argparse.Namespace) -> None:
+    """The index of a whole kernel's source, against ctags over the same tree; then what is asked of it."""
+    tree = options.tree or source("linux-source-7.3", "trixie-backports", options.folder)
+    index, tags = options.folder / "names", options.folder / "tags"
+    module: list[str | Path] = [sys.executable, "-m", "benchmarks.names"]
+    contestants = [Contestant("ksurf: names, references and text", [*module, "build", tree, index])]
+    if peer("ctags", "universal-ctags"):
+        contestants.append(Contestant("ctags -R", ["ctags", "-R", "-f", tags, tree]))
+    results = compete(f"Names of {tree.name}", contestants, options.runs)
+    ratio(results, 1.5)
+    figure("peak memory", results[0].peak_bytes / 2**30, "GiB", 2)
+    size = sum(file.stat().st_size for file in index.iterdir())
+    figure("size of the index", size / 1e9, "GB", 1.2)
+    print("\nAsking it, warm", flush=True)
+    subprocess.run([*module, "ask", index], check=True)
+
+
 def example(name: str) -> Path:
     """Build an example of the reader, a program without Python, and return its path."""
     build = [
@@ -248,6 +266,7 @@ PARTS = {
     "check": check,
     "pages": pages,
     "semantic": semantic,
+    "names": names,
 }
 
 if __name__ == "__main__":

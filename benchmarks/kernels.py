@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-__all__ = ["KSURF", "data_archive", "package", "tools", "vmlinux"]
+__all__ = ["KSURF", "data_archive", "package", "source", "tools", "vmlinux"]
 
 KSURF = Path(sys.executable).with_name("ksurf")
 _PIECE = 1 << 22
@@ -54,6 +54,19 @@ def tools(name: str, folder: Path) -> Path:
     from material import Material
 
     return Material(folder).unpacked(name) / "usr" / "sbin"
+
+
+def source(name: str, suite: str, folder: Path) -> Path:
+    """Return the tree of a package with a kernel's source, ``linux-source-7.3`` say."""
+    target = folder / name
+    if not target.is_dir():
+        sys.path.append(str(Path(__file__).parent.parent / "tests"))
+        from material import Material
+
+        (archive,) = Material(folder).unpacked(name, suite).glob(f"usr/src/{name}.tar.*")
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    return target
 
 
 def _seek_member(file: IO[bytes], name: str) -> int:

@@ -133,6 +133,27 @@ def test_names_are_completed(index: NamesIndex) -> None:
     assert index.complete("zz") == []
 
 
+def test_documentation_is_found_where_the_function_is_defined(tmp_path: Path) -> None:
+    index = made(
+        tmp_path,
+        {
+            "a.h": "int kick(int who);\n/**\n * struct s - a thing\n * @m: a part\n */\n"
+            "struct s { int m; };\n",
+            "b.c": "/**\n * kick() - Wakes one.\n * @who: which one\n *\n * Return: how\n */\n"
+            "int kick(int who)\n{\n}\n",
+        },
+    )
+    declared, defined = index.definitions("kick")
+    for kick in (declared, defined):
+        doc = index.documentation(kick)
+        assert doc is not None
+        assert (doc.place, doc.end_line, doc.brief) == (Place("b.c", 1), 6, "Wakes one.")
+        assert (doc.parameters, doc.sections) == ((("who", "which one"),), (("Return", "how"),))
+    (member,) = index.definitions("m")
+    part = index.documentation(member)
+    assert part is not None and part.brief == "a part"
+
+
 def test_tree_and_index_may_be_moved_together(index: NamesIndex, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     shutil.move(tmp_path / "tree", tmp_path / "there")

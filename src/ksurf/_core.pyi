@@ -406,3 +406,21 @@ class NamesReader:
         self, pattern: str, *, path_glob: str | None = None, limit: int
     ) -> tuple[list[tuple[str, int, int, str]], bool]:
         """The first lines that match, as ``(path, line, column, text)``, and whether these are all."""
+    def documentation(
+        self,
+        path: str,
+        name: str,
+        kind: str,
+        *,
+        start_line: int,
+        line: int,
+        owner: str | None = None,
+        member_path: str | None = None,
+        via: str | None = None,
+    ) -> tuple[tuple[int, int, str, str], list[tuple[str, str]], list[tuple[str, str]]] | None:
+        """The kernel-doc in a file about one of its definitions, whose facts are given.
+
+        ``(first line, last line, name, brief)``, what it says of parameters or members, and its paragraphs by
+        their headings. A member has its part of its owner's, as the brief.
+        Source: Documentation/doc-guide/kernel-doc.rst.
+        """

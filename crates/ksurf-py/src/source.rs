@@ -1,11 +1,13 @@
 //! The names layer of a source tree: building its index, and asking it.
 
 use crate::error::ReadError;
+use ksurf_source::definitions::KINDS;
 use ksurf_source::error::Error;
 use ksurf_source::file::SourceFile;
 use ksurf_source::index::{build, Definition, Index, Progress, Stage};
+use ksurf_source::kernel_doc::{documentation, Wanted};
 use ksurf_source::search::search;
-use pyo3::exceptions::{PyFileNotFoundError, PyInterruptedError, PyOSError, PyPermissionError};
+use pyo3::exceptions::{PyFileNotFoundError, PyInterruptedError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -124,6 +126,9 @@ fn row(name: &[u8], path: &[u8], found: &Definition) -> Row {
 /// What a file says: its lines, its definitions, its identifiers with line and column.
 type FileRows = (u32, Vec<Row>, Vec<(String, u32, u32)>);
 
+/// A comment: its first and last line, its name and brief; what it says of parameters; its paragraphs.
+type DocRow = ((u32, u32, String, String), Vec<(String, String)>, Vec<(String, String)>);
+
 /// The lines that match, with path, line and column, and whether these are all.
 type MatchRows = (Vec<(OsString, u32, u32, String)>, bool);
 
@@ -232,5 +237,31 @@ impl NamesReader {
             Ok::<_, Error>((lines, found.is_complete))
         });
         found.map_err(|e| exception(&e))
+    }
+
+    #[pyo3(signature = (path, name, kind, *, start_line, line, owner = None, member_path = None, via = None))]
+    #[allow(clippy::too_many_arguments)] // what a definition consists of, by name
+    fn documentation(
+        &self,
+        py: Python<'_>,
+        path: OsString,
+        name: &str,
+        kind: &str,
+        start_line: u32,
+        line: u32,
+        owner: Option<&str>,
+        member_path: Option<&str>,
+        via: Option<&str>,
+    ) -> PyResult<Option<DocRow>> {
+        let Some(&(kind, _)) = KINDS.iter().find(|known| known.1 == kind) else {
+            return Err(PyValueError::new_err(format!("{kind} is no kind of definition")));
+        };
+        let wanted = Wanted { kind, name, path: member_path, owner, start_line, line, via };
+        let found = py.detach(|| {
+            let file = SourceFile::open(&self.0, path.as_bytes())?;
+            Ok::<_, Error>(documentation(&file, &wanted))
+        });
+        let found = found.map_err(|e| exception(&e))?;
+        Ok(found.map(|doc| ((doc.line, doc.end_line, doc.name, doc.brief), doc.parameters, doc.sections)))
     }
 }

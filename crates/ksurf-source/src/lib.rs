@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod error;
 pub mod file;
 pub mod index;
+pub mod kernel_doc;
 pub mod lexer;
 pub mod search;
 pub mod tree;

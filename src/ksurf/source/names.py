@@ -21,6 +21,7 @@ __all__ = [
     "KINDS",
     "Completion",
     "Definition",
+    "Doc",
     "FileNames",
     "Identifier",
     "Listed",
@@ -53,6 +54,8 @@ KINDS = (
 """What kind of thing a name may stand for."""
 
 _POLL_SECONDS = 0.1
+# A name that is defined in more files is no function that is documented once.
+_MOST_LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,22 @@ class Definition:
     path: str | None = None
     via: str | None = None
     parameters: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """Kernel-doc: ``place`` is where the comment begins.
+
+    ``parameters`` are what follows an ``@``: a function's parameters, a type's members. ``sections`` are the
+    paragraphs by their headings (``Return``, ``Context``); plain text is under ``Description``. Of a member
+    there is its part of its owner's comment, as ``brief``.
+    """
+
+    place: Place
+    end_line: int
+    brief: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    sections: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +316,42 @@ class NamesIndex:
             return [Completion(*row) for row in self._reader.complete(prefix, limit)]
         except _core.ReadError as error:
             raise _broken(error) from error
+
+    def documentation(self, definition: Definition) -> Doc | None:
+        """Return what kernel-doc says of a definition.
+
+        It is looked for in the definition's own file first, then where else the name is defined: the comment
+        of a function that a header declares is with its body.
+        """
+        if doc := self._documentation(definition):
+            return doc
+        others = self.definitions(definition.name, (definition.kind,))
+        for other in sorted(others, key=lambda other: other.is_declaration)[:_MOST_LOOKED_AT]:
+            same = other.owner == definition.owner and not (other.is_static or definition.is_static)
+            if same and other.place.file != definition.place.file and (doc := self._documentation(other)):
+                return doc
+        return None
+
+    def _documentation(self, definition: Definition) -> Doc | None:
+        from ksurf import _core
+
+        try:
+            found = self._reader.documentation(
+                definition.place.file,
+                definition.name,
+                definition.kind,
+                start_line=definition.start_line,
+                line=definition.place.line,
+                owner=definition.owner.name if definition.owner else None,
+                member_path=definition.path,
+                via=definition.via,
+            )
+        except (_core.ReadError, OSError) as error:
+            raise InputError(str(error)) from error
+        if found is None:
+            return None
+        (line, end_line, _, brief), parameters, sections = found
+        return Doc(Place(definition.place.file, line), end_line, brief, tuple(parameters), tuple(sections))
 
 
 def _definition(row: "_DefinitionRow") -> Definition:

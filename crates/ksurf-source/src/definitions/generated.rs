@@ -70,10 +70,16 @@ impl Made {
 /// Sources: the headers in include/ that define these macros, and Documentation/.
 const RULES: &str = include_str!("generated.txt");
 
+/// Macros by what their names begin and end with.
+struct Pattern {
+    start: &'static [u8],
+    end: &'static [u8],
+    made: Vec<Made>,
+}
+
 struct Known {
     exact: FxHashMap<&'static [u8], Vec<Made>>,
-    /// By what a name begins and ends with.
-    patterns: Vec<((&'static [u8], &'static [u8]), Vec<Made>)>,
+    patterns: Vec<Pattern>,
 }
 
 fn known() -> &'static Known {
@@ -95,9 +101,11 @@ fn known() -> &'static Known {
                     Some(Made { kind: kind?, is_declaration, is_static: false, is_name: false, template })
                 });
                 match name.split_once('*') {
-                    Some((start, end)) => {
-                        known.patterns.push(((start.as_bytes(), end.as_bytes()), made.collect()))
-                    }
+                    Some((start, end)) => known.patterns.push(Pattern {
+                        start: start.as_bytes(),
+                        end: end.as_bytes(),
+                        made: made.collect(),
+                    }),
                     None => known.exact.entry(name.as_bytes()).or_default().extend(made),
                 }
             }
@@ -171,8 +179,8 @@ impl<'t> Rules<'t> {
         // A macro that is asked for while it is being read makes nothing more.
         self.told.insert(name.to_vec(), Rc::default());
         let known = known();
-        let fits = |(start, end): (&[u8], &[u8])| name.starts_with(start) && name.ends_with(end);
-        let similar = || known.patterns.iter().find(|entry| fits(entry.0)).map(|entry| &entry.1);
+        let fits = |pattern: &&Pattern| name.starts_with(pattern.start) && name.ends_with(pattern.end);
+        let similar = || known.patterns.iter().find(fits).map(|pattern| &pattern.made);
         let made = if let Some(made) = known.exact.get(name) {
             made.clone()
         } else if self.macros.contains_key(name) && self.depth < DEEPEST {
