@@ -25,9 +25,7 @@ def read_file(root: Path, file: str) -> bytes:
     try:
         handle = os.open(path, _READ_FLAGS)
     except FileNotFoundError:
-        raise InputError(
-            f"{path}: there is no such file", f"ksurf source search --in '*{path.name}' ''"
-        ) from None
+        raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     try:
