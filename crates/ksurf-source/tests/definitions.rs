@@ -179,6 +179,28 @@ fn macros_make_what_their_arguments_say() {
 }
 
 #[test]
+fn what_a_macro_of_the_file_makes_is_read_from_its_body() {
+    let text = "#define ONE(name, type) \\\nstatic inline type get_##name(void) \\\n{ \\\n\treturn 0; \\\n} \\\n\
+                TWO(name) static int name##_count\n#define TWO(x) DEFINE_EVENT(class, x##_tp, TP_PROTO()); DEFINE_MUTEX(x);\n\
+                #define FN(x) pre_##x\n#define LOOP(x) LOOP(x)\nONE(a, unsigned int);\nONE(b, u8)\nTWO(c) TWO(d);\n\
+                static int FN(e)(void)\n{\n}\nLOOP(f);\nLIST\nTWO(g);\n";
+    let all = c(text);
+    for one in [
+        "function get_a via ONE static",
+        "variable a_count via ONE static",
+        "tracepoint trace_a_tp via ONE",
+        "function get_b via ONE static",
+        "variable d via TWO",
+        "tracepoint trace_c_tp via TWO",
+        "function pre_e via FN static",
+        "variable g via TWO",
+    ] {
+        assert!(all.iter().any(|line| line == one), "{one}: {all:#?}");
+    }
+    assert!(!all.iter().any(|line| line.contains("LOOP") && !line.starts_with("macro")), "{all:#?}");
+}
+
+#[test]
 fn macros_of_the_preprocessor() {
     let text = "#define A\n#define B(x, ...) \\\n\tfoo(x)\n# define C (1)\n#if 0\n#define D\n#endif\n#ifdef E\n#define F\n#endif\n";
     assert_eq!(c(text), ["macro A", "macro B (x, ...)", "macro C", "macro F"]);

@@ -5,45 +5,39 @@ use std::sync::OnceLock;
 
 /// Macros of the kernel that become attributes, besides those whose names tell it.
 /// Sources: include/linux/compiler*.h, init.h, cache.h, linkage.h, and headers of some drivers.
-const ATTRIBUTES: &str = "__attribute__ __attribute __declspec asmlinkage notrace noinline noinstr inline __inline __inline__ \
-    __always_inline __forceinline __must_check __init __exit __initdata __exitdata __initconst __init_or_module \
-    __initdata_or_module __initconst_or_module __meminit __meminitdata __memexit __ref __refdata __refconst __devinit \
-    __net_init __net_exit __net_initdata __sched __kprobes __lockfunc __cpuidle __visible __used __unused __maybe_unused \
-    __always_unused __weak __weak__ __cold __hot __pure __const __deprecated __malloc __noreturn __noclone __noendbr \
-    __nocfi __no_kcsan __no_kasan_or_inline __no_kcsan_or_inline __no_sanitize_address __no_sanitize_memory \
-    __no_sanitize_or_inline __no_sanitize_undefined __no_sanitize_thread __no_sanitize_coverage __no_kmsan_checks \
-    __no_profile __no_stack_protector __nostackprotector __latent_entropy __randomize_layout __no_randomize_layout \
-    __designated_init __packed __aligned __aligned_largest __aligned_u64 __aligned_be64 __aligned_le64 \
-    __section __read_mostly __ro_after_init __rcu __user __iomem __percpu __kernel __force __bitwise __bitwise__ \
-    __nocast __safe __private __chk_user_ptr __acquires __releases __acquire __release __cond_acquires __must_hold \
+const ATTRIBUTES: &str = "\
+    inline __inline __inline__ __attribute__ __attribute __declspec asmlinkage notrace noinline noinstr __memexit \
+    __always_inline __forceinline __must_check __init __exit __initdata __exitdata __initconst \
+    __init_or_module __initdata_or_module __initconst_or_module __meminit __meminitdata __ref __refdata \
+    __refconst __net_init __net_exit __net_initdata __sched __kprobes __lockfunc __cpuidle __visible \
+    __used __unused __maybe_unused __always_unused __weak __weak__ __cold __hot __pure __const \
+    __deprecated __malloc __noreturn __noclone __noendbr __nocfi __no_kcsan __no_kasan_or_inline \
+    __no_sanitize_address __no_sanitize_memory __no_sanitize_or_inline __no_sanitize_undefined \
+    __no_sanitize_thread __no_sanitize_coverage __no_kmsan_checks __no_profile __no_stack_protector \
+    __latent_entropy __randomize_layout __no_randomize_layout __designated_init __packed __aligned \
+    __aligned_largest __aligned_u64 __aligned_be64 __aligned_le64 __section __read_mostly \
+    __ro_after_init __rcu __user __iomem __percpu __kernel __force __bitwise __bitwise__ __nocast __safe \
+    __private __chk_user_ptr __acquires __releases __acquire __release __cond_acquires __must_hold \
     __acquires_shared __releases_shared __must_hold_shared __cond_acquires_shared __cond_releases \
-    __guarded_by __pt_guarded_by __no_context_analysis __context_unsafe __acquires_ret __acquires_shared_ret \
-    __returns_nonnull __nonnull __printf __scanf __format __format_arg __alloc_size __assume_aligned __realloc_size \
-    __copy __alias __assigns __cleanup __counted_by __counted_by_le __counted_by_be __counted_by_ptr __sized_by __element_count __nonstring \
-    __nonstring_array __fallthrough __gnu_inline __mode __diagnose_as __diagnose_if __overloadable __pass_object_size \
-    __pass_dynamic_object_size __no_caller_saved_registers __naked __naked__ __noscs __nmi __hyp_text __kvm_hyp \
-    __entry_text __irq_entry __softirq_entry __exception_irq_entry __bpf_kfunc __bpf_hook_start __signed_wrap \
-    __cacheline_aligned __cacheline_aligned_in_smp ____cacheline_aligned ____cacheline_aligned_in_smp \
-    ____cacheline_internodealigned_in_smp __cacheline_internodealigned_in_smp __page_aligned_data __page_aligned_bss \
-    __bss_pgtbl __entry __asm asm __asm__ __volatile__ __volatile volatile __restrict __restrict__ restrict __extension__ \
-    __THROW __wur __nonulls __BEGIN_DECLS __END_DECLS __rte_unused __rte_packed STATIC INLINE EXPORT_INLINE \
-    ACPI_PRINTF_LIKE ACPI_UNUSED_VAR ACPI_INTERNAL_VAR_XFACE ACPI_SYSTEM_XFACE PRINTF_ATTRIBUTE \
-    noinline_for_stack noinline_for_tracing notrace_inline fastcall regparm __fastcall __irqentry_text __softirq_entry \
-    __cpuinit __cpuinitdata __cpuexit __srcu_read_lock_flavor nokprobe_inline __no_fgcse __attribute_const__ \
-    __compiletime_error __compiletime_warning __nonleaf __vdso __vsyscall __hypercall __apicdebuginit __flatten \
-    __optimize __noipa __no_reorder __always_used __retain __leafcall __rodata __tracepoint_string __mmu_context \
-    __le_align __lsm_ro_after_init __no_instrument_function __no_sanitize __no_ubsan __realmode __wakeup __head \
-    __arm_noinstr __initcall __late_initcall __refok __setup_param __stringify __uapi __uninitialized __wait_queue_func \
-    __latency_entropy __mips_isa_rev __nosave __nosavedata __persistent __prefix_aligned __private_extern __ptr_auth \
-    __riscv_xlen __secure __sram __target __tcmdata __tcmconst __tcmfunc __tcmlocfunc __text __thread __trampoline \
-    __transparent_union __unreachable __vmalloc_attributes __visible_for_testing VISIBLE_IF_KUNIT \
-    __iram __ksym __arena __arg_ctx __arg_nonnull __arg_nullable __arg_trusted __arg_arena __hidden __kptr __kptr_untrusted \
-    __uptr __noinline __nomips16 __libbpf_printf LIBBPF_API LIBBPF_DEPRECATED LIBBPF_DEPRECATED_SINCE DEPRECATED_ZLIB \
-    ZEXPORT ZEXTERN FAR OF_DECLARE ATTRIBUTE_UNUSED UNUSED UNUSED_RESULT MAYBE_UNUSED NORETURN PRINTF_LIKE \
-    MODULE_STATIC INLINE_KEYWORD FORCE_INLINE FORCE_INLINE_TEMPLATE FORCE_INLINE_ATTR HINT_INLINE MEM_STATIC UNUSED_ATTR \
-    ZSTDLIB_API ZSTDLIB_STATIC_API ZSTD_memset_attr XXH_PUBLIC_API FSE_PUBLIC_API HUF_PUBLIC_API ZSTD_ALLOW_TAIL_CALLS \
-    DYNAMIC_BMI2 BMI2_TARGET_ATTRIBUTE TARGET_AVX2 STATIC_BMI2 DEFINE_INLINE LZ4_FORCE_INLINE LZ4_FORCE_O2 \
-    __GFP_attr __counted __seg_gs __seg_fs __seg __swahb_attr noreturn __rust_helper EXT4_ATTR_FUNC __rseq_attr";
+    __guarded_by __pt_guarded_by __no_context_analysis __context_unsafe __acquires_ret \
+    __acquires_shared_ret __printf __scanf __format __alloc_size __assume_aligned __realloc_size __copy \
+    __alias __cleanup __counted_by __counted_by_le __counted_by_be __counted_by_ptr __nonstring \
+    __nonstring_array __gnu_inline __mode __diagnose_as __overloadable __pass_object_size \
+    __pass_dynamic_object_size __no_caller_saved_registers __naked __naked__ __noscs __nmi __irq_entry \
+    __softirq_entry __exception_irq_entry __bpf_kfunc __bpf_hook_start __cacheline_aligned \
+    __cacheline_aligned_in_smp ____cacheline_aligned ____cacheline_aligned_in_smp \
+    ____cacheline_internodealigned_in_smp __page_aligned_data __page_aligned_bss __bss_pgtbl __entry \
+    __asm asm __asm__ __volatile__ __volatile volatile __restrict __restrict__ restrict __extension__ \
+    STATIC INLINE ACPI_PRINTF_LIKE ACPI_UNUSED_VAR ACPI_INTERNAL_VAR_XFACE ACPI_SYSTEM_XFACE \
+    noinline_for_stack noinline_for_tracing fastcall regparm nokprobe_inline __attribute_const__ \
+    __compiletime_error __compiletime_warning __flatten __noipa __always_used __retain \
+    __tracepoint_string __head __initcall __setup_param __stringify __uninitialized __mips_isa_rev \
+    __nosavedata __riscv_xlen __target __tcmdata __tcmconst __tcmfunc __text __thread VISIBLE_IF_KUNIT \
+    __ksym __arena __arg_ctx __arg_nonnull __arg_nullable __arg_trusted __arg_arena __hidden __kptr \
+    __kptr_untrusted __uptr __noinline LIBBPF_API LIBBPF_DEPRECATED LIBBPF_DEPRECATED_SINCE FAR \
+    ATTRIBUTE_UNUSED UNUSED NORETURN INLINE_KEYWORD FORCE_INLINE FORCE_INLINE_TEMPLATE FORCE_INLINE_ATTR \
+    HINT_INLINE MEM_STATIC UNUSED_ATTR ZSTDLIB_API ZSTDLIB_STATIC_API FSE_PUBLIC_API DYNAMIC_BMI2 \
+    BMI2_TARGET_ATTRIBUTE __counted __seg_gs __seg_fs noreturn __rust_helper EXT4_ATTR_FUNC";
 
 /// Whether a word names nothing where a declaration has it.
 pub(crate) fn is_attribute(word: &[u8]) -> bool {
