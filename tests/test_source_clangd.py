@@ -18,9 +18,11 @@ a macro by
 - *call through a field*: clangd 18 takes the names of parameters from a typedef or a parameter's own
 prototype,
   but not from that of a field (``ops->go(1)``).
-- *only clangd*, of hints: calls through ``_Generic`` (``kmem_cache_create``), where libclang does not say
-which function
-  is chosen, and arguments that begin with one macro and end with another one.
+- *only clangd*, of hints: where a macro's use is the whole argument of another macro, clangd shows there what
+  functions inside the first one call their parameters (``unlikely(nr: EXT4_MB_GRP_IBITMAP_CORRUPT(grp))``),
+  which says nothing about that argument; and calls through ``_Generic`` (``kmem_cache_create``), where libclang
+  does not say which function is chosen.
+- *other symbol*: in ``.info.family = x`` clangd takes ``info`` for ``family``.
 """
 
 from __future__ import annotations
