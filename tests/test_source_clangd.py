@@ -20,7 +20,8 @@ prototype,
   but not from that of a field (``ops->go(1)``).
 - *only clangd*, of hints: where a macro's use is the whole argument of another macro, clangd shows there what
   functions inside the first one call their parameters (``unlikely(nr: EXT4_MB_GRP_IBITMAP_CORRUPT(grp))``),
-  which says nothing about that argument; and calls through ``_Generic`` (``kmem_cache_create``), where libclang
+  which says nothing about that argument; and calls through ``_Generic`` (``kmem_cache_create``), where
+  libclang
   does not say which function is chosen.
 - *other symbol*: in ``.info.family = x`` clangd takes ``info`` for ``family``.
 """
