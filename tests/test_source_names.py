@@ -6,12 +6,14 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ksurf import _core
 from ksurf.errors import DatasetError, InputError, KsurfError
 from ksurf.progress import Silent
 from ksurf.source.names import KINDS, NamesIndex, Owner
@@ -170,6 +172,24 @@ def test_a_new_index_takes_the_old_ones_place(index: NamesIndex, tmp_path: Path)
     assert index.definitions("more") == []
     assert len(NamesIndex.open(tmp_path / "names").definitions("more")) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["names", "tree"]
+
+
+def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f".names.new{ended.pid}").mkdir()
+    (tmp_path / ".names.newest").mkdir()
+    made(tmp_path, FILES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".names.newest", "names", "tree"]
+
+
+def test_an_interrupted_build_leaves_what_was_there(index: NamesIndex, tmp_path: Path) -> None:
+    progress = _core.NamesProgress()
+    progress.cancel()
+    with pytest.raises(InterruptedError):
+        _core.build_names(str(tmp_path / "tree"), str(tmp_path / "names"), progress=progress)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["names", "tree"]
+    NamesIndex.open(tmp_path / "names").check()
 
 
 def test_a_tree_that_is_none_leaves_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod conditionals;
+mod declarators;
 mod generated;
 mod items;
 mod rust;

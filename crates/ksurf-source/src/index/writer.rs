@@ -5,6 +5,7 @@ use super::run::{Batch, Run};
 use crate::error::{Error, Result};
 use crate::tree::{self, Entry, NoText};
 use rayon::prelude::*;
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
@@ -75,13 +76,12 @@ pub fn build(root: &Path, target: &Path, threads: usize, progress: &Progress) ->
         path: target.to_owned(),
         reason: "an index cannot be put there".into(),
     })?;
-    let beside = |what: &str| {
-        let mut own = std::ffi::OsString::from(".");
-        own.push(name);
-        own.push(format!(".{what}{}", std::process::id()));
-        target.with_file_name(own)
-    };
-    let unfinished = beside("new");
+    let mut own = std::ffi::OsString::from(".");
+    own.push(name);
+    own.push(".new");
+    remove_dead(target, &own);
+    own.push(std::process::id().to_string());
+    let unfinished = target.with_file_name(&own);
     let guard = Unfinished(&unfinished);
     std::fs::create_dir_all(&unfinished).map_err(Error::io("write", &unfinished))?;
     let threads = match threads {
@@ -94,15 +94,49 @@ pub fn build(root: &Path, target: &Path, threads: usize, progress: &Progress) ->
         .build()
         .map_err(|error| Error::io("start threads for", root)(std::io::Error::other(error)))?;
     pool.install(|| write(root, target, &unfinished, IN_HAND / threads as u64, progress))?;
-    let old = beside("old");
     if target.exists() {
-        std::fs::rename(target, &old).map_err(Error::io("replace", target))?;
+        exchange(&unfinished, target)?;
+    } else {
+        std::fs::rename(&unfinished, target).map_err(Error::io("write", target))?;
     }
-    std::fs::rename(&unfinished, target).map_err(Error::io("write", target))?;
+    // The old index is where the new one was made.
     drop(guard);
-    let _ = std::fs::remove_dir_all(&old);
     progress.go_to(Stage::Done);
     Ok(())
+}
+
+/// Puts a folder in another one's place, in one step where the file system can.
+fn exchange(new: &Path, old: &Path) -> Result<()> {
+    let path = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(std::io::Error::from);
+    let swap = || -> std::io::Result<()> {
+        let (new, old) = (path(new)?, path(old)?);
+        let (here, swap) = (libc::AT_FDCWD, libc::RENAME_EXCHANGE);
+        // SAFETY: both are strings that end with a zero byte, and live until the call has ended.
+        match unsafe { libc::syscall(libc::SYS_renameat2, here, new.as_ptr(), here, old.as_ptr(), swap) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    if swap().is_ok() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(old).map_err(Error::io("replace", old))?;
+    std::fs::rename(new, old).map_err(Error::io("write", old))
+}
+
+/// Removes what builds have left whose processes were killed.
+fn remove_dead(target: &Path, prefix: &OsStr) {
+    let folder = target.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process =
+            name.as_bytes().strip_prefix(prefix.as_bytes()).and_then(|rest| std::str::from_utf8(rest).ok());
+        if let Some(process) = process.filter(|process| process.parse::<u32>().is_ok()) {
+            if !Path::new("/proc").join(process).exists() {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
 }
 
 /// Removes what a build that did not end well has left.
