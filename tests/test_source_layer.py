@@ -13,10 +13,11 @@ import pytest
 
 from ksurf.progress import Silent
 from ksurf.source.semantic.cache import Cache
+from ksurf.source.semantic.clang import PRECOMPILED
 from ksurf.source.semantic.layer import Semantics, read_unit
 from ksurf.source.semantic.model import SemanticFile, Unparsed
 from ksurf.source.semantic.precompiled import PrecompiledHeaders
-from ksurf.source.semantic.sweep import sweep
+from ksurf.source.semantic.sweep import precompile_common, sweep
 from ksurf.source.semantic.worker import Limits
 from ksurf.source.units import Units
 from made_units import make_units
@@ -95,6 +96,16 @@ def test_units_see_the_same_with_precompiled_headers(units: Units) -> None:
         assert with_it == without
         assert not with_it.diagnostics
         assert str(units.tree / "include/small.h") in inputs
+
+
+def test_large_groups_have_precompiled_headers_before_the_first_page(
+    units: Units, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precompile_common(units, tmp_path / "kept", Silent())
+    assert not list((units.folder / PRECOMPILED).glob("*.pch"))  # no group is large
+    monkeypatch.setattr("ksurf.source.semantic.sweep._LARGE_GROUP", 4)
+    precompile_common(units, tmp_path / "kept", Silent())
+    assert all(PrecompiledHeaders(units).of(unit) is not None for unit in units)
 
 
 def test_a_unit_that_sets_what_a_header_asks_for_is_read_without(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from ksurf.cli.lazy import LazyGroup
 __all__ = ["command"]
 
 COMMANDS = (
-    *("pull", "add", "list", "prepare", "index", "rm"),
+    *("pull", "add", "list", "prepare", "index", "sweep", "rm"),
     *("show", "diff", "def", "refs", "callers", "callees", "search"),
 )
 """In the order of their use; each is the object ``command`` of the module of its name."""
@@ -17,6 +17,7 @@ Examples:
   ksurf source pull debian:7.3-cloud-arm64       fetch source, index it, prepare this kernel
   ksurf source add linux-7.3.tar.xz              take a tree of your own
   ksurf source prepare debian:7.3 7.3-amd64      prepare another kernel of it
+  ksurf source sweep arch/arm64/kvm              read all units of a subsystem ahead
   ksurf source list                              what there is
   ksurf source show mm/slub.c                    a file, as a kernel compiled it
   ksurf source diff mm/slub.c 6.12 7.3           what differs in it

@@ -17,9 +17,11 @@ from ksurf.source.semantic.precompiled import PrecompiledHeaders
 from ksurf.source.semantic.worker import Limits, Worker
 from ksurf.source.units import Unit, Units
 
-__all__ = ["Swept", "sweep"]
+__all__ = ["Swept", "precompile_common", "sweep"]
 
 _FEWEST_UNITS = 3
+_LARGE_GROUP = 100
+"""A group of as many units, of which a kernel has a few, is worth precompiled headers that all share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,24 @@ def sweep(
         count = min(processes or os.cpu_count() or 1, len(missing))
         failed += _read(units, folder, missing, reporter, count, limits or Limits())
     return Swept(len(every) - len(missing), len(missing), tuple(failed))
+
+
+def precompile_common(units: Units, folder: Path, reporter: Reporter) -> None:
+    """Precompile what all units of each large group include, so that the first page need not wait for it."""
+    groups: dict[str, list[str]] = {}
+    for unit in units:
+        groups.setdefault(unit.group.digest, []).append(unit.object)
+    large = [objects for objects in groups.values() if len(objects) >= _LARGE_GROUP]
+    worker = Worker(units, folder, Limits())
+    try:
+        with reporter.task("precompiling headers", len(large), "groups") as task:
+            for done, objects in enumerate(large, start=1):
+                problem = worker.precompile(objects)
+                if problem is not None:
+                    reporter.warn(f"headers of {len(objects)} units are not precompiled: {problem}")
+                task.update(done)
+    finally:
+        worker.end()
 
 
 def _read(
