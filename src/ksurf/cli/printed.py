@@ -21,12 +21,17 @@ def printed(text: str) -> None:
     try:
         click.echo(text, nl=False)
     except BrokenPipeError:
-        # Python writes out what it holds at its end, and would complain.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _forget_the_rest()
     except OSError as error:
+        _forget_the_rest()
         raise InputError(f"the output: {error.strerror or error}", "write it somewhere else") from error
+
+
+def _forget_the_rest() -> None:
+    """Python writes out what it holds at its end, and would complain and end with another status."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def written(text: str, path: Path) -> None:
