@@ -28,6 +28,7 @@ prototype,
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.network
 
 FOLDERS = ("arch/arm64/kvm", "fs/ext4", "net/core")
-FILES = 4
+FILES = int(os.environ.get("KSURF_CLANGD_FILES", "4"))
 """So many of each folder; the same ones each time, so that a failure can be looked at."""
 MACROS = (
     "macro in lines that are left out",
