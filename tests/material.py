@@ -49,7 +49,7 @@ class Material:
             own = folder.with_name(f".{folder.name}.{os.getpid()}")
             data = next(body for member, body in ar_members(package) if member.startswith("data.tar"))
             with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-                tar.extractall(own, filter=_without_absolute_links)
+                extract(tar, own)
             try:
                 own.rename(folder)
             except OSError:
@@ -78,11 +78,18 @@ class Material:
         return lists
 
 
-def _without_absolute_links(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Leave out what would lead out of the folder."""
-    if member.issym() and member.linkname.startswith("/"):
-        return None
-    return tarfile.data_filter(member, folder)
+def extract(tar: tarfile.TarFile, folder: Path, below: tuple[str, ...] = ("",)) -> None:
+    """Unpack what lies below some folders of it, without what would lead out, and without devices.
+
+    Python 3.11 has filters for that from 3.11.4 on only.
+    """
+    for member in tar:
+        plain = member.name.removeprefix("./")
+        names = [plain, member.linkname] if member.islnk() else [plain]
+        outside = any(name.startswith("/") or ".." in Path(name).parts for name in names)
+        absolute_link = member.issym() and member.linkname.startswith("/")
+        if plain.startswith(below) and not (outside or absolute_link or member.isdev()):
+            tar.extract(member, folder, set_attrs=not member.isdir())
 
 
 @cache

@@ -12,7 +12,7 @@ import pytest
 
 from ksurf.progress import Silent
 from ksurf.source.names import NamesIndex
-from material import Material
+from material import Material, extract
 
 FOLDERS = (
     "kernel",
@@ -35,8 +35,7 @@ def tree(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (archive,) = package.glob("usr/src/linux-source-6.1.tar.*")
     folder = tmp_path_factory.mktemp("source")
     with tarfile.open(archive) as tar:
-        wanted = tuple(f"linux-source-6.1/{name}/" for name in FOLDERS)
-        tar.extractall(folder, (one for one in tar if one.name.startswith(wanted)), filter="data")
+        extract(tar, folder, tuple(f"linux-source-6.1/{name}/" for name in FOLDERS))
     return folder / "linux-source-6.1"
 
 
