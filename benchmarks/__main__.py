@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.kernels import KSURF, data_archive, package, source, tools, vmlinux
+from benchmarks.kernels import KSURF, data_archive, package, source_dataset, tools, vmlinux
 from benchmarks.measure import Contestant, Result, compete
 
 CLOUD = "debian:6.12-cloud-amd64"
@@ -37,7 +37,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="how often each contestant runs (default: 5)")
     parser.add_argument("--full", action="store_true", help="also the full amd64 package, about 1 GB")
     parser.add_argument("--folder", type=Path, default=Path(".bench"), help="where to work (default: .bench)")
-    parser.add_argument("--tree", type=Path, help="for names: a kernel's source (default: Debian's 7.3)")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores; every time is a whole process, of {options.runs} runs in turns")
@@ -150,13 +149,13 @@ def check(options: argparse.Namespace) -> None:
 
 def names(options: argparse.Namespace) -> None:
     """The index of a whole kernel's source, against ctags over the same tree; then what is asked of it."""
-    tree = options.tree or source("linux-source-7.3", "trixie-backports", options.folder)
+    (tree,) = source_dataset(options.folder).glob("sources/*/tree")
     index, tags = options.folder / "names", options.folder / "tags"
     module: list[str | Path] = [sys.executable, "-m", "benchmarks.names"]
     contestants = [Contestant("ksurf: names, references and text", [*module, "build", tree, index])]
     if peer("ctags", "universal-ctags"):
         contestants.append(Contestant("ctags -R", ["ctags", "-R", "-f", tags, tree]))
-    results = compete(f"Names of {tree.name}", contestants, options.runs)
+    results = compete(f"Names of {tree.parent.name}", contestants, options.runs)
     ratio(results, 1.5)
     figure("peak memory", results[0].peak_bytes / 2**30, "GiB", 2)
     size = sum(file.stat().st_size for file in index.iterdir())
@@ -203,10 +202,7 @@ def figure(what: str, value: float, unit: str, limit: float | None) -> None:
 
 def pages(options: argparse.Namespace) -> None:
     """A file of source: opened for the first time, the whole process; and its page once the unit was read."""
-    dataset = options.folder / "source"
-    pull: list[str | Path] = [KSURF, "source", "pull", "debian:7.3-cloud-arm64", "--dataset", dataset]
-    if subprocess.run(pull).returncode:
-        sys.exit("the source could not be pulled")
+    dataset = source_dataset(options.folder)
 
     def clear() -> None:
         for folder in dataset.glob("sources/*/semantic"):
@@ -229,10 +225,7 @@ def pages(options: argparse.Namespace) -> None:
 
 def semantic(options: argparse.Namespace) -> None:
     """One unit read, against clang checking its syntax; a sweep of KVM; and a result that was kept."""
-    dataset = options.folder / "source"
-    pull: list[str | Path] = [KSURF, "source", "pull", "debian:7.3-cloud-arm64", "--dataset", dataset]
-    if subprocess.run(pull).returncode:
-        sys.exit("the source could not be pulled")
+    dataset = source_dataset(options.folder)
     work = options.folder / "semantic"
     part: list[str | Path] = [sys.executable, "-m", "benchmarks.semantic", dataset, work]
 

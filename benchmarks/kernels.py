@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-__all__ = ["KSURF", "data_archive", "package", "source", "tools", "vmlinux"]
+__all__ = ["KSURF", "data_archive", "package", "source_dataset", "tools", "vmlinux"]
 
 KSURF = Path(sys.executable).with_name("ksurf")
 _PIECE = 1 << 22
@@ -56,17 +56,13 @@ def tools(name: str, folder: Path) -> Path:
     return Material(folder).unpacked(name) / "usr" / "sbin"
 
 
-def source(name: str, suite: str, folder: Path) -> Path:
-    """Return the tree of a package with a kernel's source, ``linux-source-7.3`` say."""
-    target = folder / name
-    if not target.is_dir():
-        sys.path.append(str(Path(__file__).parent.parent / "tests"))
-        from material import Material
-
-        (archive,) = Material(folder).unpacked(name, suite).glob(f"usr/src/{name}.tar.*")
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    return target
+def source_dataset(folder: Path) -> Path:
+    """Return a dataset with Debian's source of 7.3, in which a kernel for arm64 is prepared."""
+    dataset = folder / "source"
+    pull: list[str | Path] = [KSURF, "source", "pull", "debian:7.3-cloud-arm64", "--dataset", dataset]
+    if subprocess.run(pull).returncode:
+        sys.exit("the benchmarks need the source of Debian's 7.3")
+    return dataset
 
 
 def _seek_member(file: IO[bytes], name: str) -> int:
