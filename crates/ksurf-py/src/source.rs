@@ -227,8 +227,14 @@ impl NamesReader {
         path_glob: Option<&str>,
         limit: usize,
     ) -> PyResult<MatchRows> {
+        let mut raised = None;
         let found = py.detach(|| {
-            let found = search(&self.0, pattern, path_glob, limit)?;
+            // Python only notes a signal: it is asked between files whether there is one to raise.
+            let is_interrupted = || {
+                raised = Python::attach(|py| py.check_signals()).err();
+                raised.is_some()
+            };
+            let found = search(&self.0, pattern, path_glob, limit, is_interrupted)?;
             let lines = found
                 .list
                 .iter()
@@ -236,7 +242,7 @@ impl NamesReader {
                 .collect::<Result<_, Error>>()?;
             Ok::<_, Error>((lines, found.is_complete))
         });
-        found.map_err(|e| exception(&e))
+        found.map_err(|e| raised.unwrap_or_else(|| exception(&e)))
     }
 
     #[pyo3(signature = (path, name, kind, *, start_line, line, owner = None, member_path = None, via = None))]

@@ -39,7 +39,7 @@ fn main() -> Result<(), Failure> {
             let index = Index::open(Path::new(folder), None)?;
             for _ in 0..3 {
                 let start = Instant::now();
-                let found = search(&index, pattern, None, 1000)?;
+                let found = search(&index, pattern, None, 1000, || false)?;
                 eprintln!("{} matches, {} files, {:?}", found.list.len(), found.files_read, start.elapsed());
             }
         }

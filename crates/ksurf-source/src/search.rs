@@ -37,8 +37,14 @@ const PATTERN_SIZE: usize = 16 << 20;
 const AT_ONCE: usize = 256;
 
 /// Finds the first `limit` lines that match; `glob` chooses files by their paths: `*` and `?` stay within a name, `**`
-/// goes through folders.
-pub fn search(index: &Index, pattern: &str, glob: Option<&str>, limit: usize) -> Result<Matches> {
+/// goes through folders. `is_cancelled` is asked again and again: a pattern that says little has all files read.
+pub fn search(
+    index: &Index,
+    pattern: &str,
+    glob: Option<&str>,
+    limit: usize,
+    mut is_cancelled: impl FnMut() -> bool,
+) -> Result<Matches> {
     let refused = |reason: String| Error::Pattern { pattern: pattern.to_owned(), reason };
     let regex = RegexBuilder::new(pattern)
         .multi_line(true)
@@ -68,13 +74,16 @@ pub fn search(index: &Index, pattern: &str, glob: Option<&str>, limit: usize) ->
     }
     let mut matches = Matches { is_complete: true, ..Matches::default() };
     for files in files.chunks(AT_ONCE) {
+        if is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         let found: Vec<Vec<Match>> = files
             .par_iter()
             .map_init(
                 || (Vec::new(), regex.clone()),
                 |(buffer, regex), &(file, path)| {
                     match tree::read(index.root(), path, buffer) {
-                        Ok(()) => in_text(regex, buffer, file, limit + 1),
+                        Ok(()) => in_text(regex, buffer, file, limit.saturating_add(1)),
                         // It was there when the index was made; now there is nothing to match.
                         Err(_) => Vec::new(),
                     }

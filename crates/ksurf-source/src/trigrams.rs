@@ -136,10 +136,13 @@ fn part(hir: &Hir) -> Part {
         HirKind::Concat(parts) => {
             let mut known = Query::Any;
             let mut strings: Strings = vec![Vec::new()];
+            // Whether nothing stands before the strings: then they are the whole part.
+            let mut is_exact = true;
             for one in parts {
                 match part(one) {
                     Part::Exact(next) => {
                         if strings.len() * next.len() > MOST_STRINGS {
+                            is_exact = false;
                             known = known.and(of_strings(&strings));
                             for string in &mut strings {
                                 string.drain(..string.len().saturating_sub(2));
@@ -156,12 +159,13 @@ fn part(hir: &Hir) -> Part {
                         strings = pairs.collect();
                     }
                     Part::Unknown(query) => {
+                        is_exact = false;
                         known = known.and(of_strings(&strings)).and(query);
                         strings = vec![Vec::new()];
                     }
                 }
             }
-            if known == Query::Any {
+            if is_exact {
                 Part::Exact(strings)
             } else {
                 Part::Unknown(known.and(of_strings(&strings)))
@@ -260,6 +264,7 @@ mod tests {
             "if (x)\n\treturn 0;",
             "",
             "barbaz foo",
+            "foo_a_bar(abcd)",
         ];
         let patterns = [
             "kvm_.*kick",
@@ -276,6 +281,11 @@ mod tests {
             "(?i)STRUCT",
             "fo{2}",
             "(?-u)[^a]",
+            "foo(_.*)bar",
+            "foo(?:_.+_|zz)bar",
+            "foo_(a.)bar",
+            "bar\\(([a-h][a-h][a-h][a-h])\\)",
+            "bar\\((?:[a-h]{2}[a-h][a-h]|zz)\\)",
         ];
         for pattern in patterns {
             let regex =

@@ -26,11 +26,16 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             };
             targets::PARTS.iter().enumerate().map(part).collect()
         }
-        "pattern" => {
-            ["vcpu_(kick|event)", "(?i)KICK.*\\(", "^struct\\s+\\w{3,}", "[A-Z]+_B|x{2}$", "re[ts]|a?b+c*"]
-                .map(|pattern| pattern.as_bytes().to_vec())
-                .to_vec()
-        }
+        "pattern" => [
+            "vcpu_(kick|event)",
+            "(?i)KICK.*\\(",
+            "vcpu(_.*)k\\(",
+            "^struct\\s+\\w{3,}",
+            "[A-Z]+_B|x{2}$",
+            "re[ts]|a?b+c*",
+        ]
+        .map(|pattern| pattern.as_bytes().to_vec())
+        .to_vec(),
         other => panic!("no seeds for {other}"),
     }
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ksurf.kernel import Kernel
@@ -51,7 +51,7 @@ def semantic_page(
     symbols = seen.symbols
     kinds = [symbol.kind.value for symbol in symbols]
     names: defaultdict[int, list[Span]] = defaultdict(list)
-    for line, column, byte_length, symbol, role in map(_TOKEN, seen.tokens):
+    for line, column, byte_length, symbol, role, _ in seen.tokens:
         names[line].append(Span(column - 1, column - 1 + byte_length, kinds[symbol], role, symbol))
     hints: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     for hint in seen.hints:
@@ -154,9 +154,6 @@ _UNLISTED = {"member", "enumerator", "export", "module_info"}
 
 def _role(definition: Definition) -> Role:
     return Role.DECLARATION if definition.is_declaration else Role.DEFINITION
-
-
-_TOKEN = attrgetter("line", "column", "byte_length", "symbol", "role")
 
 
 def _lines(

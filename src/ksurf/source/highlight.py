@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import PurePosixPath
 
 from ksurf.source.page import Span, SpanKind
@@ -20,6 +22,11 @@ _KEYWORDS = """
     __alignof__ __asm__ __attribute__ __auto_type __const__ __extension__ __inline __inline__ __int128
     __label__ __restrict __restrict__ __signed__ __typeof__ __volatile__
 """.split()
+# Only words that begin as it does are compared with each of a file's.
+_BY_LETTER = "|".join(
+    f"{letter}(?:{'|'.join(word[1:] for word in words)})"
+    for letter, words in groupby(sorted(_KEYWORDS), itemgetter(0))
+)
 
 # Possessive where there is nothing to give back: a line of a hundred megabytes costs no more memory than its
 # text. An end that is missing is the end of the line, or of the file for a comment.
@@ -30,8 +37,7 @@ _TOKEN = re.compile(
     rf"|(?P<string>{_STRING})"
     r"|^[ \t]*+(?P<directive>\#[ \t]*+(?:(?P<of_include>include(?:_next)?\b)|\w*+))"
     r"(?(of_include)[ \t]*+(?P<include><[^>\n]*+>|\"[^\"\n]*+\")?)"
-    rf"|(?P<keyword>\b(?:{'|'.join(_KEYWORDS)})\b)"
-    r"|(?P<number>\b\d[\w.]*+)",
+    rf"|\b(?:(?P<keyword>(?:{_BY_LETTER})\b)|(?P<number>\d[\w.]*+))",
     re.MULTILINE | re.ASCII,
 )
 _KIND_OF_GROUP = {kind.value: kind for kind in SpanKind}

@@ -1,12 +1,11 @@
 """A place in a source tree."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Place"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands: ``file`` relative to the tree's root, ``line`` and ``column`` from 1, column
     in bytes.
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 const AR_MAGIC: &[u8] = b"!<arch>\n";
 
-/// As much as is kept of links, in bytes of their names: no archive of files has more.
+/// As much as is kept of links, in bytes: no archive of files has more.
 const LINKS_LIMIT: usize = 16 << 20;
 
 /// An archive at one of its files. Nothing is unpacked to disk, and links are left out.
@@ -94,7 +94,7 @@ impl Files {
                 Kind::Directory | Kind::Other => None,
             };
             if let Some(target) = target {
-                let size = entry.path().len() + target.len();
+                let size = size_of::<Link>() + entry.path().len() + target.len();
                 if self.links_size + size <= LINKS_LIMIT {
                     self.links.push(Link { path: entry.path().to_vec(), target });
                     self.links_size += size;

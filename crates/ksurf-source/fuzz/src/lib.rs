@@ -98,8 +98,8 @@ fn ask(folder: &Path) -> Result<()> {
         let _ = index.complete(name.as_bytes(), 10);
     }
     for pattern in ["vcpu_kick|ret", "."] {
-        let _ = search(&index, pattern, Some("**/*.c"), 100);
-        let _ = search(&index, pattern, None, 100);
+        let _ = search(&index, pattern, Some("**/*.c"), 100, || false);
+        let _ = search(&index, pattern, None, 100, || false);
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ fn ask(folder: &Path) -> Result<()> {
 pub fn pattern(data: &[u8]) {
     let Ok(pattern) = std::str::from_utf8(data) else { return };
     let Ok(index) = Index::open(&sample().join("names"), None) else { return };
-    let Ok(found) = search(&index, pattern, None, 10_000) else { return };
+    let Ok(found) = search(&index, pattern, None, 10_000, || false) else { return };
     let regex = regex::bytes::RegexBuilder::new(pattern).multi_line(true).unicode(false).build().unwrap();
     for file in 0..index.file_count() as u32 {
         let path = String::from_utf8(index.path(file).unwrap().to_vec()).unwrap();

@@ -295,15 +295,19 @@ mod tests {
 
     #[test]
     fn every_line_is_read_whole() {
+        let mut rules = std::collections::HashSet::new();
         for line in RULES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
             assert!(words.len() >= 3, "{line}");
             let kind = words[1].trim_start_matches('-');
             assert!(super::super::KINDS.iter().any(|known| known.1 == kind), "{line}");
-            for template in &words[2..] {
+            for &template in &words[2..] {
                 let digits =
                     template.split('$').skip(1).all(|part| part.starts_with(|c: char| c.is_ascii_digit()));
                 assert!(template.contains('$') && digits, "{line}");
+                for name in words[0].split(',') {
+                    assert!(rules.insert((name, kind, template)), "{name} makes {template} twice");
+                }
             }
         }
     }

@@ -131,8 +131,10 @@ fn remove_dead(target: &Path, prefix: &OsStr) {
         let name = entry.file_name();
         let process =
             name.as_bytes().strip_prefix(prefix.as_bytes()).and_then(|rest| std::str::from_utf8(rest).ok());
-        if let Some(process) = process.filter(|process| process.parse::<u32>().is_ok()) {
-            if !Path::new("/proc").join(process).exists() {
+        if let Some(process) = process.and_then(|process| process.parse::<u32>().ok()) {
+            // In a container the numbers start anew: what has this process's own was left by an earlier one.
+            let is_alive = Path::new("/proc").join(process.to_string()).exists();
+            if !is_alive || process == std::process::id() {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from ksurf.source.place import Place
 
@@ -44,11 +45,6 @@ class SymbolKind(StrEnum):
     MACRO = "macro"
     LABEL = "label"
 
-    @property
-    def is_type(self) -> bool:
-        """Whether it is a type."""
-        return self in {SymbolKind.STRUCT, SymbolKind.UNION, SymbolKind.ENUM, SymbolKind.TYPEDEF}
-
 
 class Role(StrEnum):
     """What a token does with its symbol."""
@@ -58,8 +54,7 @@ class Role(StrEnum):
     REFERENCE = "reference"
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """What a name refers to, as this unit sees it."""
 
     kind: SymbolKind
@@ -85,8 +80,7 @@ class Symbol:
         return self.definition or self.declaration
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One identifier in the file."""
 
     line: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ksurf.source.place import Place
 from ksurf.source.semantic.clang import Parsed
@@ -144,7 +143,7 @@ class Symbols:
         if symbol.definition is None and not is_extern:
             place = self._parsed.place(self._clang.clang_getCursorLocation(cursor))
             declaration = None if symbol.declaration == place else symbol.declaration
-            self._symbols[number] = replace(symbol, definition=place, declaration=declaration)
+            self._symbols[number] = symbol._replace(definition=place, declaration=declaration)
 
     def is_in_function(self, number: int) -> bool:
         """Tell if a symbol is known in one function only."""

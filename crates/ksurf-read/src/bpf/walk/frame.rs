@@ -85,8 +85,8 @@ fn of_helper(helper: i32) -> Option<Helper> {
         // ktime_get_ns, get_prandom_u32, get_smp_processor_id, get_current_pid_tgid, get_current_uid_gid,
         // get_current_task, get_current_cgroup_id, ktime_get_boot_ns, get_current_task_btf, ktime_get_coarse_ns
         5 | 7 | 8 | 14 | 15 | 35 | 80 | 125 | 158 | 160 => (0, &[]),
-        // trace_printk
-        6 => (5, &[(1, Extent::Bytes(2))]),
+        // trace_printk, whose arguments may be texts (%s)
+        6 => (5, &[(1, Extent::Bytes(2)), (3, Extent::All), (4, Extent::All), (5, Extent::All)]),
         // get_current_comm
         16 => (2, &[]),
         // perf_event_output
