@@ -18,7 +18,7 @@ from ksurf.source.semantic.clang import PRECOMPILED
 from ksurf.source.semantic.layer import Semantics, read_unit
 from ksurf.source.semantic.model import SemanticFile, Unparsed
 from ksurf.source.semantic.precompiled import PrecompiledHeaders
-from ksurf.source.semantic.sweep import precompile_common, sweep
+from ksurf.source.semantic.sweep import forget_before, precompile_common, sweep
 from ksurf.source.semantic.worker import Limits
 from ksurf.source.units import Units
 from made_units import make_units
@@ -107,6 +107,26 @@ def test_large_groups_have_precompiled_headers_before_the_first_page(
     monkeypatch.setattr("ksurf.source.semantic.sweep._LARGE_GROUP", 4)
     precompile_common(units, tmp_path / "kept", Silent())
     assert all(PrecompiledHeaders(units).of(unit) is not None for unit in units)
+
+
+def test_what_an_earlier_preparation_left_goes_with_the_next(units: Units, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    assert sweep(units, kept, units, Silent(), processes=1).read == 4
+    assert len(list((units.folder / PRECOMPILED).glob("*.pch"))) == 1
+    elsewhere = Units(units.tree, tmp_path / "other", units.arch, units, units.build)
+    others, unit = Cache(elsewhere, kept), next(iter(units))
+    others.store(unit, unit.file, False, Unparsed(unit.file, unit.object, "no reason"), [])
+    (kept / "1f").mkdir()  # of an older format
+    forget_before(units, kept)
+    assert not (units.folder / PRECOMPILED).exists()
+    assert not (kept / "1f").exists()
+    # Prepared as before, all that was read holds.
+    assert sweep(units, kept, units, Silent(), processes=1).read == 0
+    anew = make_units(tmp_path, FILES, ["-DOTHER"])
+    assert {unit.group for unit in anew}.isdisjoint(unit.group for unit in units)
+    forget_before(anew, kept)
+    assert not any(Cache(units, kept).path(unit, unit.file, False).exists() for unit in units)
+    assert others.load(unit, unit.file, False) is not None
 
 
 def test_a_unit_that_sets_what_a_header_asks_for_is_read_without(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from ksurf.paths import cache_dir
 from ksurf.progress import Reporter
 from ksurf.source.configure import arch_of, config_text, configure
 from ksurf.source.prepare import find_headers, prepare
-from ksurf.source.semantic.sweep import precompile_common
+from ksurf.source.semantic.sweep import forget_before, precompile_common
 from ksurf.source.tree import Prepared, SourceTree, Trees
 from ksurf.source.unpack import unpack_files
 
@@ -171,9 +171,11 @@ def prepare_kernel(
             _prepared_folder(tree, kernel, build, folder, reporter) as headers,
         ):
             units = prepare(tree.root, headers, target, kernel.arch, reporter)
-        precompile_common(units, tree.semantic, reporter)
+        forget_before(units, tree.semantic)
         prepared = Prepared(kernel, build.config, len(units))
         tree.note_prepared(prepared)
+        # After that: it takes long, and without it pages only take longer.
+        precompile_common(units, tree.semantic, reporter)
     return PreparedNow(prepared, time.monotonic() - started)
 
 

@@ -2,6 +2,10 @@
 
 A result names its inputs with time, size and digest. Where time and size are what they were, a file is the
 same; where not, its content decides, so that a tree that was moved or unpacked again keeps its results.
+
+There is one result for a unit and a file, and the next one takes its place. What could pile up is of units
+that a kernel has no more, since it was prepared anew with another configuration, and of other formats. A
+folder holds what is of one kernel, group and format, so that it goes as a whole when the kernel is prepared.
 """
 
 from __future__ import annotations
@@ -10,15 +14,18 @@ import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 
 from ksurf.source.flags import BUILD, TREE
 from ksurf.source.semantic.codec import Input, decode, decode_inputs, encode
 from ksurf.source.semantic.model import SemanticFile, Unparsed
-from ksurf.source.units import COMPILER_HEADERS, Unit, Units, write_whole
+from ksurf.source.units import COMPILER_HEADERS, Group, Unit, Units, write_whole
 
 __all__ = ["Cache"]
 
-_FORMAT = 2
+_LAYOUT = "v3-"
+"""Begins the name of each folder of results; another number is another format of them."""
+_THROUGH = "through"
 
 
 class Cache:
@@ -28,25 +35,19 @@ class Cache:
         """Name the folder; it is made by the first write."""
         self._units = units
         self._folder = folder
+        # Kernels of one tree have prepared folders of their own: they would take turns at one result.
+        kernel = sha256(units.folder.name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        self._kernel = f"{_LAYOUT}{kernel}"
         self._inputs: dict[str, Input] = {}
 
     def path(self, unit: Unit, file: str, is_generated: bool) -> Path:
         """Return where the result for a file in a unit lies, or would lie."""
-        # Kernels of one tree have prepared folders of their own: they would take turns at one result.
-        words = (
-            *(
-                self._units.folder.name,
-                str(_FORMAT),
-                self._units.arch,
-                unit.object,
-                unit.file,
-                file,
-                str(is_generated),
-            ),
-            *(*unit.group.arguments, *unit.own_arguments),
-        )
+        words = (unit.object, unit.file, file, str(is_generated), *unit.own_arguments)
         digest = sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()
-        return self._folder / digest[:2] / f"{digest[2:34]}.sem"
+        return self._folder / self._group_folder(unit.group) / f"{digest[:32]}.sem"
+
+    def _group_folder(self, group: Group) -> str:
+        return f"{self._kernel}-{group.digest}"
 
     def load(self, unit: Unit, file: str, is_generated: bool) -> SemanticFile | Unparsed | None:
         """Return the result, if there is one and no file behind it has changed."""
@@ -75,6 +76,14 @@ class Cache:
         except (OSError, ValueError):
             return None
         return is_read if self._compare(inputs, stats) is not None else None
+
+    def forget_other_groups(self) -> None:
+        """Remove results of groups of units that the kernel does not have, and those of other formats."""
+        kept = {_THROUGH, *(self._group_folder(unit.group) for unit in self._units)}
+        for path in self._folder.glob("*"):
+            is_others = path.name.startswith(_LAYOUT) and not path.name.startswith(f"{self._kernel}-")
+            if not is_others and path.name not in kept:
+                rmtree(path, ignore_errors=True)
 
     def _compare(self, inputs: list[Input], stats: dict[str, tuple[int, int] | None]) -> bool | None:
         """Tell if times or sizes have changed; ``None`` if contents have."""
@@ -110,7 +119,7 @@ class Cache:
 
     def _through(self, file: str, is_generated: bool) -> Path:
         digest = sha256(f"{is_generated}\0{file}".encode("utf-8", "surrogateescape")).hexdigest()
-        return self._folder / "through" / digest[:32]
+        return self._folder / _THROUGH / digest[:32]
 
     def store(
         self,

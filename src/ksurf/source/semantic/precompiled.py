@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 
 from ksurf.source.includes import IncludeGraph, forced_includes, marked
 from ksurf.source.semantic.clang import PRECOMPILED, ParseError, arguments_of, parse, save
@@ -89,6 +90,11 @@ class PrecompiledHeaders:
         for path in (one.path, one.path.with_suffix(".json")):
             with suppress(OSError):
                 path.unlink()
+        self._known = None
+
+    def forget_all(self) -> None:
+        """Remove them all, and what a killed process left."""
+        rmtree(self._folder, ignore_errors=True)
         self._known = None
 
     def _all(self) -> dict[str, list[Precompiled]]:

@@ -17,7 +17,7 @@ from ksurf.source.semantic.precompiled import PrecompiledHeaders
 from ksurf.source.semantic.worker import Limits, Worker
 from ksurf.source.units import Unit, Units
 
-__all__ = ["Swept", "precompile_common", "sweep"]
+__all__ = ["Swept", "forget_before", "precompile_common", "sweep"]
 
 _FEWEST_UNITS = 3
 _LARGE_GROUP = 100
@@ -64,6 +64,12 @@ def sweep(
         count = min(processes or os.cpu_count() or 1, len(missing))
         failed += _read(units, folder, missing, reporter, count, limits or Limits())
     return Swept(len(every) - len(missing), len(missing), tuple(failed))
+
+
+def forget_before(units: Units, folder: Path) -> None:
+    """Remove what an earlier preparation of the kernel left and this one cannot use."""
+    PrecompiledHeaders(units).forget_all()
+    Cache(units, folder).forget_other_groups()
 
 
 def precompile_common(units: Units, folder: Path, reporter: Reporter) -> None:
