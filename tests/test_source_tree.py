@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from full_disk import room_for
 from ksurf.errors import DatasetError, DiskFullError, InputError
 from ksurf.kernel import Kernel
+from ksurf.progress import Silent, Task
+from ksurf.source.index import index_tree
 from ksurf.source.tree import FILES, Prepared, Trees
 from made_trees import put_tree
 
@@ -114,6 +117,34 @@ def test_a_tree_comes_once_and_goes_whole(tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").iterdir()) == []
     with pytest.raises(DatasetError, match="no source tree"):
         Trees(tmp_path).remove(tree.id)
+
+
+def test_a_tree_whose_removal_is_interrupted_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    tree = put_tree(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("ksurf.dataset.workspace.shutil.rmtree", interrupted)
+        Trees(tmp_path).remove(tree.id)
+    assert Trees(tmp_path).load() == ([], [])
+    put_tree(tmp_path)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_progress_names_the_tree(tmp_path: Path) -> None:
+    class Labels(Silent):
+        def __init__(self) -> None:
+            super().__init__()
+            self.labels: list[str] = []
+
+        def task(self, label: str, *shown: object, **more: object) -> AbstractContextManager[Task]:
+            self.labels.append(label)
+            return super().task(label)
+
+    tree, reporter = put_tree(tmp_path), Labels()
+    assert index_tree(tree, reporter) is not None
+    assert reporter.labels == ["Indexing debian_7.3.4-1"]
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import hashlib
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillRunning
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,18 +11,16 @@ from ksurf.acquire.local import control_identity
 from ksurf.acquire.source import UNKNOWN, FilesSource, HostSource, Identity, PackageSource, Source
 from ksurf.errors import DatasetError, InputError, KsurfError
 from ksurf.kernel import Kernel
-from ksurf.progress import Reporter, Task
+from ksurf.progress import Reporter, Task, watched
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ksurf._core import Extraction, Progress
+    from ksurf._core import Extraction
     from ksurf.dataset.manifest import Manifest
     from ksurf.dataset.store import Store
 
 __all__ = ["Built", "build", "config_table", "identify", "is_present"]
-
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -179,35 +175,18 @@ def _extract(source: Source, threads: int, reporter: Reporter) -> "Extraction":
             case HostSource():
                 return _core.extract_host()
 
-    with ThreadPoolExecutor(1, thread_name_prefix="extract") as pool:
-        try:
-            with reporter.task(f"Reading {source.name}") as task:
-                return _watch(pool.submit(read), progress, task)
-        except KeyboardInterrupt:
-            progress.cancel()  # or the pool would wait for all of it
-            raise
-        except InterruptedError as error:
-            raise KeyboardInterrupt from error
-        except _core.ReadError as error:
-            damaged = "the file is damaged or incomplete: fetch it again"
-            raise InputError(str(error), damaged if isinstance(source, PackageSource) else None) from error
-        except OSError as error:
-            raise KsurfError(f"{error.filename or source.name}: {error.strerror or error}") from error
+    def show(task: Task) -> None:
+        stage = progress.stage
+        label = f"{stage} ({progress.images_done} images)" if progress.images_done else stage
+        task.update(progress.bytes_done, progress.bytes_total or None, label)
 
-
-def _watch(reading: "Future[Extraction]", progress: "Progress", task: Task) -> "Extraction":
-    while True:
-        try:
-            return reading.result(timeout=_POLL_SECONDS)
-        except StillRunning:
-            if reading.done():  # the reading itself raised it
-                raise
-            label = (
-                f"{progress.stage} ({progress.images_done} images)"
-                if progress.images_done
-                else progress.stage
-            )
-            task.update(progress.bytes_done, progress.bytes_total or None, label)
+    try:
+        return watched(f"Reading {source.name}", read, reporter, show=show, cancel=progress.cancel)
+    except _core.ReadError as error:
+        damaged = "the file is damaged or incomplete: fetch it again"
+        raise InputError(str(error), damaged if isinstance(source, PackageSource) else None) from error
+    except OSError as error:
+        raise KsurfError(f"{error.filename or source.name}: {error.strerror or error}") from error
 
 
 def _facts(source: Source) -> dict[str, object]:

@@ -1,15 +1,17 @@
 """How long work tells what it is doing, without knowing where that is shown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
-__all__ = ["BYTES", "Reporter", "Silent", "Task", "counted"]
+__all__ = ["BYTES", "Reporter", "Silent", "Task", "counted", "watched"]
 
 BYTES = "bytes"
 """What tasks are counted in where nothing else is said."""
 
+_POLL_SECONDS = 0.1
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class Task(Protocol):
@@ -56,3 +58,36 @@ def counted(reporter: Reporter, label: str, items: Sequence[_Item], unit: str) -
         for done, item in enumerate(items, start=1):
             yield item
             task.update(done)
+
+
+def watched(
+    label: str,
+    work: Callable[[], _Result],
+    reporter: Reporter,
+    *,
+    show: Callable[[Task], None],
+    cancel: Callable[[], None],
+) -> _Result:
+    """Do work of the Rust part in a thread, and have it shown all the while.
+
+    Interrupted, it has it cancelled, waits for its end and raises ``KeyboardInterrupt``.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import TimeoutError as StillRunning
+
+    with ThreadPoolExecutor(1, thread_name_prefix="watched") as pool:
+        try:
+            with reporter.task(label) as task:
+                future = pool.submit(work)
+                while True:
+                    try:
+                        return future.result(timeout=_POLL_SECONDS)
+                    except StillRunning:
+                        if future.done():  # the work itself raised it
+                            raise
+                        show(task)
+        except KeyboardInterrupt:
+            cancel()  # or the pool would wait for all of it
+            raise
+        except InterruptedError as error:
+            raise KeyboardInterrupt from error

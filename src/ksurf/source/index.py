@@ -29,7 +29,7 @@ def index_tree(
         if not again and _is_usable(tree):
             return None
         check_room(tree.path, int((tree.byte_size or 0) * _SHARE), f"the index of {tree.id}")
-        NamesIndex.build(tree.root, tree.names, threads=threads, reporter=reporter)
+        NamesIndex.build(tree.root, tree.names, threads=threads, reporter=reporter, name=tree.id)
     return time.monotonic() - started
 
 

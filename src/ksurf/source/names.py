@@ -4,18 +4,16 @@ It knows no configuration and no compiler: what it says holds for the text, all 
 """
 
 from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ksurf.errors import DatasetError, DiskFullError, InputError, KsurfError, is_full
-from ksurf.progress import Reporter, Task
+from ksurf.progress import Reporter, Task, watched
 from ksurf.source.place import Place
 
 if TYPE_CHECKING:
-    from ksurf._core import NamesProgress, NamesReader, _DefinitionRow
+    from ksurf._core import NamesReader, _DefinitionRow
 
 __all__ = [
     "KINDS",
@@ -53,7 +51,6 @@ KINDS = (
 )
 """What kind of thing a name may stand for."""
 
-_POLL_SECONDS = 0.1
 # A name that is defined in more files is no function that is documented once.
 _MOST_LOOKED_AT = 16
 
@@ -192,10 +189,13 @@ class NamesIndex:
         self._reader = reader
 
     @staticmethod
-    def build(tree: Path, target: Path, *, threads: int = 0, reporter: Reporter) -> None:
+    def build(
+        tree: Path, target: Path, *, threads: int = 0, reporter: Reporter, name: str | None = None
+    ) -> None:
         """Make the index of ``tree`` in the folder ``target``, which takes the place of one that is there.
 
-        ``threads`` 0 means one per core. Interrupted, it leaves nothing and raises ``KeyboardInterrupt``.
+        ``threads`` 0 means one per core; ``name`` is the tree's for a person, by default its folder's.
+        Interrupted, it leaves nothing and raises ``KeyboardInterrupt``.
         """
         from ksurf import _core
 
@@ -204,22 +204,19 @@ class NamesIndex:
         def run() -> None:
             _core.build_names(str(tree), str(target), threads=threads, progress=progress)
 
-        with ThreadPoolExecutor(1, thread_name_prefix="names") as pool:
-            try:
-                with reporter.task(f"Indexing {tree.name}") as task:
-                    _watch(pool.submit(run), progress, task)
-            except KeyboardInterrupt:
-                progress.cancel()  # or the pool would wait for all of it
-                raise
-            except InterruptedError as error:
-                raise KeyboardInterrupt from error
-            except _core.ReadError as error:
-                raise InputError(str(error)) from error
-            except OSError as error:
-                message = error.strerror or str(error)
-                if is_full(error):
-                    raise DiskFullError(message) from error
-                raise KsurfError(message) from error
+        def show(task: Task) -> None:
+            label = f"{progress.stage} ({progress.files_done} files)"
+            task.update(progress.bytes_done, progress.bytes_total or None, label)
+
+        try:
+            watched(f"Indexing {name or tree.name}", run, reporter, show=show, cancel=progress.cancel)
+        except _core.ReadError as error:
+            raise InputError(str(error)) from error
+        except OSError as error:
+            message = error.strerror or str(error)
+            if is_full(error):
+                raise DiskFullError(message) from error
+            raise KsurfError(message) from error
 
     @classmethod
     def open(cls, folder: Path, tree: Path | None = None) -> Self:
@@ -374,14 +371,3 @@ def _definition(row: "_DefinitionRow") -> Definition:
 
 def _broken(error: Exception) -> KsurfError:
     return DatasetError(str(error), "ksurf source index makes it anew")
-
-
-def _watch(building: "Future[None]", progress: "NamesProgress", task: Task) -> None:
-    while True:
-        try:
-            return building.result(timeout=_POLL_SECONDS)
-        except StillRunning:
-            if building.done():  # the building itself raised it
-                raise
-            label = f"{progress.stage} ({progress.files_done} files)"
-            task.update(progress.bytes_done, progress.bytes_total or None, label)

@@ -22,6 +22,7 @@ def command(trees: tuple[str, ...], yes: bool, dataset: Path) -> None:
     A TREE is an id, as ksurf source list prints it, or a version (debian:7.3), which means all that it
     matches. What was downloaded stays in the cache, and a folder that is used in place stays as it is.
     """
+    from ksurf.cli.reporter import TerminalReporter
     from ksurf.source.tree import Trees
 
     found = Trees(dataset)
@@ -31,6 +32,9 @@ def command(trees: tuple[str, ...], yes: bool, dataset: Path) -> None:
     chosen = [*dict.fromkeys(chosen)]
     if not yes:
         confirm_removal(chosen, "source trees", dataset)
+    reporter = TerminalReporter()
     for tree_id in chosen:
-        found.remove(tree_id)
+        # A hundred thousand files take a while.
+        with reporter.task(f"Removing {tree_id}"):
+            found.remove(tree_id)
         click.echo(f"removed {tree_id}")
