@@ -1,10 +1,10 @@
 """Files in the cache: written aside and renamed, and clear words when there is no room for them."""
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ksurf.atomic import write_whole
 from ksurf.errors import DiskFullError, KsurfError, is_full
 
 __all__ = ["megabytes", "room", "write_atomically"]
@@ -33,11 +33,4 @@ def room(folder: Path, hint: str | None = None) -> Iterator[None]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that no other process ever sees half of it."""
     with room(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-        try:
-            aside.write_bytes(content)
-            aside.replace(path)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        write_whole(path, content)

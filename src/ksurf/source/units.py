@@ -15,6 +15,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from ksurf import atomic
 from ksurf.errors import DatasetError, DiskFullError, InputError, is_full
 from ksurf.source.flags import BUILD, COMPILER, TARGETS, TREE, Command, is_own
 
@@ -186,14 +187,10 @@ class Units:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it, so that a reader sees all of it or none."""
-    beside = path.with_name(f".{path.name}.{id(content):x}.tmp")
+    """Write a file that is made of source, so that a reader sees all of it or none."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(path)
+        atomic.write_whole(path, content)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         if is_full(error):
             raise DiskFullError(f"{path.parent}: no room left on the file system") from error
         raise DatasetError(f"{path}: {error.strerror}") from error

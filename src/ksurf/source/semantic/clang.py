@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_uint, c_void_p
 from pathlib import Path
 
+from ksurf.atomic import replacing
 from ksurf.errors import KsurfError
 from ksurf.source.place import Place
 from ksurf.source.semantic.kinds import CXDiagnostic_Error, CXDiagnostic_Fatal
@@ -118,13 +119,9 @@ def parse(units: Units, path: Path, arguments: Sequence[str], *, to_save: bool =
 
 def save(parsed: Parsed, path: Path) -> None:
     """Write a precompiled header, whole or not at all; raises ``ParseError`` where that fails."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as beside:
         if library().clang_saveTranslationUnit(parsed.handle, os.fsencode(beside), 0):
             raise ParseError("the precompiled header cannot be written")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 class Parsed:
