@@ -10,13 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ksurf.acquire.files import megabytes, room, write_atomically
 from ksurf.acquire.http import ABSENT, Http, Transient, shown
 from ksurf.errors import DiskFullError, MirrorError, NotOnMirrorError, VerificationError
+from ksurf.paths import cache_dir
 from ksurf.progress import Reporter, Task
 
-__all__ = ["download", "is_verified"]
+if TYPE_CHECKING:
+    from ksurf.acquire.debian import PackageOffer
+
+__all__ = ["download", "fetch", "is_verified"]
 
 _CHUNK = 1 << 20
 _OUT_OF_STEP = "the mirror is out of step with its index: try again later, or name another with --mirror"
@@ -50,6 +55,18 @@ def download(
             facts = _facts(target.stat(), sha256)
         write_atomically(_record_path(target), json.dumps(facts).encode())
     return target
+
+
+def fetch(http: Http, package: "PackageOffer", reporter: Reporter) -> Path:
+    """Bring a package of the archive into the cache."""
+    return download(
+        http,
+        package.urls,
+        cache_dir() / "packages" / package.filename,
+        byte_size=package.byte_size,
+        sha256=package.sha256,
+        reporter=reporter,
+    )
 
 
 def is_verified(path: Path, byte_size: int, sha256: str) -> bool:

@@ -11,7 +11,6 @@ from ksurf.acquire.source import ConfigSource, Identity, Source
 from ksurf.cli import print_error
 from ksurf.cli.built import print_summary
 from ksurf.cli.options import dataset_option, threads_option
-from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import InputError, KsurfError
 
 __all__ = ["command"]
@@ -41,7 +40,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Its configuration: a .config, also compressed, or a package that has it (linux-headers-*).",
 )
-@threads_option
+@threads_option("read a kernel")
 @dataset_option
 def command(
     paths: tuple[Path, ...],
@@ -59,6 +58,7 @@ def command(
     A PATH is a debug package (a Debian -dbg .deb, an Ubuntu .ddeb), a vmlinux, or a directory tree with a
     vmlinux and its modules. What they are is told from what is in them; the options correct it.
     """
+    from ksurf.cli.reporter import TerminalReporter
     from ksurf.dataset.store import Store
     from ksurf.extract import build
 

@@ -1,20 +1,23 @@
 """``ksurf kernels``: what Debian's archive offers."""
 
+from __future__ import annotations
+
 import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ksurf.acquire.debian import Offer
 from ksurf.acquire.files import megabytes
-from ksurf.cli.archive import connect
 from ksurf.cli.options import archive_options, dataset_option, format_option
-from ksurf.cli.reporter import TerminalReporter
 from ksurf.errors import NoSuchKernelError
 from ksurf.kernel import Kernel, arch_name, version_key
+
+if TYPE_CHECKING:
+    from ksurf.acquire.debian import Offer
 
 __all__ = ["command"]
 
@@ -45,6 +48,8 @@ def command(
     They are listed in version order, over all suites and architectures; an option that is repeated takes any
     of its values. The last column marks those that are in the dataset.
     """
+    from ksurf.cli.archive import connect
+    from ksurf.cli.reporter import TerminalReporter
     from ksurf.dataset.store import Store
 
     names = {arch_name(arch) or arch for arch in arches}

@@ -59,15 +59,15 @@ def on_option(command: _Command) -> _Command:
     )(command)
 
 
-def threads_option(command: _Command) -> _Command:
+def threads_option(work: str) -> Callable[[_Command], _Command]:
     """Give a command the option ``--threads``, passed as ``threads``; 0 is one per core."""
     return click.option(
         "--threads",
         type=click.IntRange(min=0),
         default=0,
         metavar="N",
-        help="How many threads read a kernel; by default one per core.",
-    )(command)
+        help=f"How many threads {work}; by default one per core.",
+    )
 
 
 def archive_options(command: _Command) -> _Command:

@@ -1,5 +1,7 @@
 """``ksurf pull``: kernels from Debian's archive into the dataset."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,24 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ksurf.acquire.debian import Offer, PackageOffer
-from ksurf.acquire.download import download
-from ksurf.acquire.files import megabytes
-from ksurf.acquire.http import Http
-from ksurf.acquire.source import ConfigSource, Identity, PackageSource
-from ksurf.cli import print_error
-from ksurf.cli.archive import connect
-from ksurf.cli.built import print_summary
 from ksurf.cli.options import archive_options, dataset_option, threads_option
-from ksurf.cli.reporter import TerminalReporter
-from ksurf.cli.wanted import Wanted, arches_of
 from ksurf.errors import KsurfError, MirrorError, NotOnMirrorError, VerificationError
-from ksurf.extract import Built, build, is_present
-from ksurf.paths import cache_dir
-from ksurf.progress import Reporter
 
 if TYPE_CHECKING:
+    from ksurf.acquire.debian import Offer, PackageOffer
+    from ksurf.acquire.http import Http
     from ksurf.dataset.store import Store
+    from ksurf.progress import Reporter
 
 __all__ = ["command"]
 
@@ -44,7 +36,7 @@ Examples:
 )
 @click.option("--download-only", is_flag=True, help="Fetch and check the packages, and print where they are.")
 @click.option("--keep/--no-keep", default=True, help="Whether packages stay in the cache once they are read.")
-@threads_option
+@threads_option("read a kernel")
 @archive_options
 @dataset_option
 def command(
@@ -66,6 +58,9 @@ def command(
     Where no flavor is named the default one is meant, and where no architecture is named, this machine's. An
     exact release (uname -r) or a kernel's id is also taken. A kernel that is in the dataset is left as it is.
     """
+    from ksurf.cli.archive import connect
+    from ksurf.cli.reporter import TerminalReporter
+    from ksurf.cli.wanted import Wanted, arches_of, print_failed
     from ksurf.dataset.store import Store
 
     reporter = TerminalReporter()
@@ -80,8 +75,7 @@ def command(
             pull.newest(one.among(offers), done)
         except KsurfError as error:
             failed += 1
-            named = one.selector.text in error.message
-            print_error(error.message if named else f"{one.selector.text}: {error.message}", error.hint)
+            print_failed(one, error)
     if failed:
         click.get_current_context().exit(1)
 
@@ -89,7 +83,7 @@ def command(
 @dataclass(frozen=True)
 class _Pull:
     http: Http
-    store: "Store"
+    store: Store
     reporter: Reporter
     fallback: bool
     download_only: bool
@@ -125,10 +119,16 @@ class _Pull:
         return self.store.has(offer.kernel.id) or any(map(self.http.exists, offer.debug.urls))
 
     def _take(self, offer: Offer) -> None:
+        from ksurf.acquire.download import fetch
+        from ksurf.acquire.files import megabytes
+        from ksurf.acquire.source import ConfigSource, Identity, PackageSource
+        from ksurf.cli.built import print_summary
+        from ksurf.extract import Built, build, is_present
+
         if not self.download_only and is_present(self.store, offer.kernel):
             print_summary(Built(offer.kernel, None, 0.0))
             return
-        package = self._download(offer.debug)
+        package = fetch(self.http, offer.debug, self.reporter)
         taken = [(offer.debug, package), *self._config(offer)]
         if self.download_only:
             for _, path in taken:
@@ -148,22 +148,14 @@ class _Pull:
                 for leftover in (path, path.with_name(f"{path.name}.ok")):
                     leftover.unlink(missing_ok=True)
 
-    def _download(self, package: PackageOffer) -> Path:
-        return download(
-            self.http,
-            package.urls,
-            cache_dir() / "packages" / package.filename,
-            byte_size=package.byte_size,
-            sha256=package.sha256,
-            reporter=self.reporter,
-        )
-
     def _config(self, offer: Offer) -> list[tuple[PackageOffer, Path]]:
         """Fetch the first package with the kernel's configuration that can be had; it can do without one."""
+        from ksurf.acquire.download import fetch
+
         reason = "the archive lists no package that has it"
         for package in offer.configs:
             try:
-                return [(package, self._download(package))]
+                return [(package, fetch(self.http, package, self.reporter))]
             except (MirrorError, VerificationError) as error:
                 reason = error.message
         self.reporter.warn(f"{offer.kernel.release}: its configuration cannot be had: {reason}")

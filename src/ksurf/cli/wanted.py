@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ksurf.acquire.debian import Offer
-from ksurf.errors import InputError
+from ksurf.cli import print_error
+from ksurf.errors import InputError, KsurfError
 from ksurf.kernel import arch_name, parse_release
 from ksurf.selector import Selector, select
 
-__all__ = ["Wanted", "arches_of"]
+__all__ = ["Wanted", "arches_of", "print_failed"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,9 @@ def arches_of(wanted: Sequence[Wanted]) -> set[str] | None:
     """The architectures whose lists are to be read; ``None`` if that cannot be told before."""
     arches = {one.arch for one in wanted}
     return None if None in arches else {arch for arch in arches if arch is not None}
+
+
+def print_failed(wanted: Wanted, error: KsurfError) -> None:
+    """Say what is wrong with one of several, and which one it is."""
+    named = wanted.selector.text in error.message
+    print_error(error.message if named else f"{wanted.selector.text}: {error.message}", error.hint)

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ksurf.acquire.config import Options, parse_config, read_config
-from ksurf.acquire.debian import Offer, PackageOffer
-from ksurf.acquire.download import download
+from ksurf.acquire.debian import Offer
+from ksurf.acquire.download import fetch
 from ksurf.acquire.http import Http
 from ksurf.acquire.source import ConfigSource
 from ksurf.dataset.store import Store
 from ksurf.errors import InputError, KsurfError, MirrorError, VerificationError
 from ksurf.kernel import Kernel
-from ksurf.paths import cache_dir
 from ksurf.progress import Reporter
 from ksurf.source.configure import arch_of, config_text, configure
 from ksurf.source.prepare import find_headers, prepare
@@ -37,7 +36,6 @@ __all__ = [
     "build_folder",
     "config_file",
     "dataset_build",
-    "fetch",
     "named_kernel",
     "prepare_kernel",
 ]
@@ -64,18 +62,6 @@ class PreparedNow:
 
     prepared: Prepared
     seconds: float | None
-
-
-def fetch(http: Http, package: PackageOffer, reporter: Reporter) -> Path:
-    """Bring a package of the archive into the cache."""
-    return download(
-        http,
-        package.urls,
-        cache_dir() / "packages" / package.filename,
-        byte_size=package.byte_size,
-        sha256=package.sha256,
-        reporter=reporter,
-    )
 
 
 def archive_build(http: Http, offer: Offer, reporter: Reporter, *, verified: bool) -> Build | None:

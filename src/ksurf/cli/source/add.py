@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ksurf.cli import print_error
-from ksurf.cli.options import dataset_option
-from ksurf.cli.source.steps import index, index_option, print_tree, threads_option
+from ksurf.cli.options import dataset_option, threads_option
+from ksurf.cli.source.steps import index, index_option, print_tree
 from ksurf.errors import KsurfError
 
 __all__ = ["command"]
@@ -28,7 +28,7 @@ Examples:
 @click.option("--name", metavar="NAME", help="What to call the tree; by default custom_VERSION.")
 @click.option("--distro", metavar="NAME", help="Whose source it is: debian, ubuntu, or any name of yours.")
 @index_option
-@threads_option
+@threads_option("index a tree")
 @dataset_option
 def command(
     paths: tuple[Path, ...],

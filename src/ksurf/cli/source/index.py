@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ksurf.cli.options import dataset_option
-from ksurf.cli.source.steps import index, threads_option
+from ksurf.cli.options import dataset_option, threads_option
+from ksurf.cli.source.steps import index
 
 __all__ = ["command"]
 
@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.command(epilog="\b\nExamples:\n  ksurf source index debian:7.3\n  ksurf source index mine --again")
 @click.argument("tree", metavar="TREE")
 @click.option("--again", is_flag=True, help="Make it anew, although it is there: the files have changed.")
-@threads_option
+@threads_option("index a tree")
 @dataset_option
 def command(tree: str, again: bool, threads: int, dataset: Path) -> None:
     """Index the names of a source tree: definitions, references, and the text of all files.

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ksurf.cli import print_error
-from ksurf.cli.options import archive_options, dataset_option
-from ksurf.cli.source.steps import index, index_option, print_prepared, print_tree, threads_option
+from ksurf.cli.options import archive_options, dataset_option, threads_option
+from ksurf.cli.source.steps import index, index_option, print_prepared, print_tree
 from ksurf.errors import InputError, KsurfError, NotOnMirrorError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ Examples:
     help="Whether the units of the kernel are found: which files its build compiled, and how.",
 )
 @click.option("--download-only", is_flag=True, help="Fetch and check the packages, and print where they are.")
-@threads_option
+@threads_option("index a tree")
 @archive_options
 @dataset_option
 def command(
@@ -63,7 +62,7 @@ def command(
     """
     from ksurf.cli.archive import connect
     from ksurf.cli.reporter import TerminalReporter
-    from ksurf.cli.wanted import Wanted, arches_of
+    from ksurf.cli.wanted import Wanted, arches_of, print_failed
     from ksurf.source.tree import Trees
 
     reporter = TerminalReporter()
@@ -87,8 +86,7 @@ def command(
                 pull.prepare(offer, tree)
         except KsurfError as error:
             failed += 1
-            named = one.selector.text in error.message
-            print_error(error.message if named else f"{one.selector.text}: {error.message}", error.hint)
+            print_failed(one, error)
     if failed:
         click.get_current_context().exit(1)
 
@@ -103,7 +101,8 @@ class _Pull:
 
     def packages(self, offer: Offer, *, prepared: bool) -> list[Path]:
         """Fetch what the other steps would."""
-        from ksurf.source.kernels import archive_build, fetch
+        from ksurf.acquire.download import fetch
+        from ksurf.source.kernels import archive_build
 
         paths = [fetch(self.http, self._source(offer).package, self.reporter)]
         build = archive_build(self.http, offer, self.reporter, verified=self.verified) if prepared else None
@@ -111,7 +110,7 @@ class _Pull:
 
     def tree(self, offers: Sequence[Offer]) -> tuple[Offer, SourceTree]:
         """Bring the source of the newest kernel into the dataset, or what stands in for it."""
-        from ksurf.source.kernels import fetch
+        from ksurf.acquire.download import fetch
         from ksurf.source.made import make_tree, offer_id
 
         for offer in offers:

@@ -14,20 +14,9 @@ if TYPE_CHECKING:
     from ksurf.source.kernels import PreparedNow
     from ksurf.source.tree import SourceTree
 
-__all__ = ["index", "index_option", "print_prepared", "print_tree", "threads_option"]
+__all__ = ["index", "index_option", "print_prepared", "print_tree"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def threads_option(command: _Command) -> _Command:
-    """Give a command the option ``--threads``, passed as ``threads``; 0 is one per core."""
-    return click.option(
-        "--threads",
-        type=click.IntRange(min=0),
-        default=0,
-        metavar="N",
-        help="How many threads index a tree; by default one per core.",
-    )(command)
 
 
 def index_option(command: _Command) -> _Command:
