@@ -81,23 +81,11 @@ def function(
     That is its status, instances, callers and symbols, and what can be attached to each of these. The exit
     status is 1 if one of the names exists on none of the kernels; near names are suggested.
     """
-    from ksurf.dataset.lookup import attach_rows, functions_named
-    from ksurf.report.function import report
-    from ksurf.surface.function import judge
+    from ksurf.report.found import function_reports
 
     groups, places = _kernels(dataset, selectors, baseline)
-    names = tuple(dict.fromkeys(names))
     # The Markdown page is of the published shape, which has neither calls' places nor attachability.
-    found = functions_named(names, places, chains=form != "md")
-    about = attach_rows(names, places) if form != "md" else {name: [None] * len(places) for name in names}
-    reports = [
-        report(
-            name,
-            groups,
-            {rows.kernel: judge(rows, also) for rows, also in zip(found[name], about[name], strict=True)},
-        )
-        for name in names
-    ]
+    reports = function_reports(tuple(dict.fromkeys(names)), places, groups, in_full=form != "md")
     present = [r for r in reports if r.present]
     if form == "json":
         from ksurf.report.json import function_json
@@ -124,17 +112,13 @@ def _symbol(
     selectors: tuple[str, ...],
     dataset: Path,
 ) -> int:
-    from ksurf.report.find import statuses_of
-    from ksurf.report.kinds import KINDS, report
-    from ksurf.report.verdicts import with_verdicts
+    from ksurf.report.found import symbol_reports
+    from ksurf.report.kinds import KINDS
 
     kind = KINDS[kind_name]
     groups, places = _kernels(dataset, selectors, baseline)
-    names = tuple(dict.fromkeys(names))
-    found = statuses_of(kind_name, names, places)
-    if form != "md":  # the Markdown page is of the published shape, which has no attachability
-        found = with_verdicts(kind_name, found, places)
-    reports = [report(kind, name, groups, {s.kernel: s for s in found[name]}) for name in names]
+    # The Markdown page is of the published shape, which has no attachability.
+    reports = symbol_reports(kind_name, tuple(dict.fromkeys(names)), places, groups, in_full=form != "md")
     present = [r for r in reports if r.present]
     if form == "json":
         from ksurf.report.json import symbol_json

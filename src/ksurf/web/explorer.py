@@ -1,0 +1,181 @@
+"""What the pages ask: the dataset as it is now, and what is kept open between two requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from ksurf.dataset.manifest import Manifest
+from ksurf.dataset.store import RefusedKernel, Store
+from ksurf.errors import InputError, NoSuchKernelError
+from ksurf.kernel import Kernel
+from ksurf.selector import Selector, select
+from ksurf.series import Groups, default_baseline, group
+from ksurf.source.browse import Browser
+from ksurf.source.files import is_plain_path
+from ksurf.web.addresses import LiveAddresses, source_path
+
+__all__ = ["Explorer", "Settings", "Snapshot", "chosen"]
+
+_CHECK_SECONDS = 1.0
+"""How long the dataset is taken to be what it was: it may change while a server runs."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server is told when it starts."""
+
+    dataset: Path
+    baseline: str | None = None
+    cache: Path | None = None
+    """Where what is made for quick answers is kept; the usual cache folder if it is not said."""
+    uploads: bool = True
+    """Whether files can be checked."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The kernels of a dataset at one moment."""
+
+    store: Store
+    manifests: tuple[Manifest, ...]
+    refused: tuple[RefusedKernel, ...]
+    baseline: Kernel | None
+    """``None`` only if there are no kernels."""
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """In version order."""
+        return tuple(manifest.kernel for manifest in self.manifests)
+
+    @cached_property
+    def places(self) -> tuple[tuple[Kernel, Path], ...]:
+        """Each with the folder of its tables."""
+        return tuple((kernel, self.store.directory(kernel.id)) for kernel in self.kernels)
+
+    @cached_property
+    def by_id(self) -> dict[str, Kernel]:
+        """The kernels by their ids."""
+        return {kernel.id: kernel for kernel in self.kernels}
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The kernels around the baseline."""
+        if self.baseline is None:
+            raise NoSuchKernelError(f"the dataset {self.store.path} has no kernels", "ksurf pull, ksurf add")
+        return group(self.kernels, self.baseline)
+
+    @cached_property
+    def labels(self) -> dict[Kernel, str]:
+        """A short name for each kernel that tells it from all others: ``6.12 amd64 cloud``."""
+        short = {kernel: _label(kernel) for kernel in self.kernels}
+        uses = list(short.values())
+        return {
+            kernel: label if uses.count(label) == 1 else f"{kernel.release} {kernel.arch}"
+            for kernel, label in short.items()
+        }
+
+    def kernel(self, text: str) -> Kernel:
+        """The kernel that an id or a selector means; raises ``KsurfError`` if there is none."""
+        if text in self.by_id:
+            return self.by_id[text]
+        return max(select(self.kernels, [Selector.parse(text)]))
+
+
+def _label(kernel: Kernel) -> str:
+    flavor = "" if kernel.flavor in {"generic", kernel.arch} else f" {kernel.flavor}"
+    return f"{kernel.base_version} {kernel.arch}{flavor}"
+
+
+class Explorer:
+    """One dataset, open. It may be used by several threads at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Name the dataset; it is read when something is asked."""
+        self.settings = settings
+        self.store = Store(settings.dataset)
+        self._lock = Lock()
+        self._snapshot: Snapshot | None = None
+        self._state: object = None
+        self._checked = 0.0
+        self._browsing = Lock()
+        self._browser = Browser(settings.dataset)
+
+    def snapshot(self) -> Snapshot:
+        """The dataset as it is now, or was a second ago."""
+        with self._lock:
+            now = time.monotonic()
+            if self._snapshot is None or now - self._checked >= _CHECK_SECONDS:
+                state = self._state_now()
+                if self._snapshot is None or state != self._state:
+                    self._snapshot = self._load()
+                    self._state = state
+                self._checked = now
+            return self._snapshot
+
+    def _state_now(self) -> object:
+        """What changes when a kernel comes, goes or is replaced."""
+        kernels = self.settings.dataset / "kernels"
+        try:
+            return kernels.stat().st_mtime_ns, sorted(
+                (path.name, path.stat().st_mtime_ns) for path in kernels.iterdir()
+            )
+        except OSError:
+            return None
+
+    def _load(self) -> Snapshot:
+        manifests, refused = self.store.load()
+        kernels = [manifest.kernel for manifest in manifests]
+        baseline = None
+        if kernels:
+            wanted = self.settings.baseline
+            baseline = (
+                default_baseline(kernels)
+                if wanted is None
+                else max(select(kernels, [Selector.parse(wanted)]))
+            )
+        return Snapshot(self.store, tuple(manifests), tuple(refused), baseline)
+
+    def browse(self, ask: Callable[[Browser], T]) -> T:
+        """Ask the source browser, which is used by one thread at a time."""
+        with self._browsing:
+            return ask(self._browser)
+
+    def source_links(self, kernel: Kernel) -> Callable[[str | None, int | None], str | None]:
+        """What gives the address of a place in a kernel's source, as its debug information names it.
+
+        There is none without a tree, and for files that are not in it.
+        """
+        fitting = self.browse(lambda browser: browser.trees.fitting(kernel))
+        tree = None if fitting is None else fitting.tree
+
+        def at(file: str | None, line: int | None = None) -> str | None:
+            if tree is None or file is None or not is_plain_path(file) or not (tree.root / file).is_file():
+                return None
+            anchor = f"L{line}" if line else ""
+            return LiveAddresses().to(source_path(tree.id, file), {"kernel": kernel.id}, anchor)
+
+        return at
+
+    def close(self) -> None:
+        """End what runs beside this process."""
+        with self._browsing:
+            self._browser.close()
+
+
+def chosen(snapshot: Snapshot, text: str | None, among: Sequence[Kernel]) -> Kernel:
+    """The kernel that a query names, else the baseline if it is among these, else the newest of them."""
+    if text:
+        kernel = snapshot.kernel(text)
+        if kernel not in among:
+            raise InputError(f"{kernel.id} does not have it")
+        return kernel
+    baseline = snapshot.baseline
+    return baseline if baseline is not None and baseline in among else max(among)
