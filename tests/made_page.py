@@ -17,6 +17,7 @@ from ksurf.source.semantic.model import (
     Symbol,
     SymbolKind,
     Token,
+    Tokens,
 )
 
 FILE = "drivers/demo/demo.c"
@@ -73,13 +74,15 @@ def seen(source: bytes = SOURCE) -> SemanticFile:
         is_generated=False,
         unit="drivers/demo/demo.o",
         symbols=symbols,
-        tokens=(
-            token(b"FLAGS", 0, Role.DEFINITION),
-            token(b"demo_wake", 1, Role.DEFINITION),
-            token(b"demo_call", 2),
-            token(b"flags", 3, nth=1),
-            token(b"FLAGS", 0, nth=1),
-            token(b"demo_table", 4, Role.DEFINITION),
+        tokens=Tokens.of(
+            (
+                token(b"FLAGS", 0, Role.DEFINITION),
+                token(b"demo_wake", 1, Role.DEFINITION),
+                token(b"demo_call", 2),
+                token(b"flags", 3, nth=1),
+                token(b"FLAGS", 0, nth=1),
+                token(b"demo_table", 4, Role.DEFINITION),
+            )
         ),
         expansions=(),
         hints=hints,

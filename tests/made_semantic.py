@@ -14,6 +14,7 @@ from ksurf.source.semantic.model import (
     Symbol,
     SymbolKind,
     Token,
+    Tokens,
 )
 
 __all__ = ["MadeSemantic"]
@@ -81,7 +82,7 @@ class MadeSemantic:
             is_generated=False,
             unit=self.unit or self.file.removesuffix(".c") + ".o",
             symbols=tuple(self.symbols),
-            tokens=tuple(self.tokens),
+            tokens=Tokens.of(self.tokens),
             expansions=(),
             hints=(),
             calls=tuple(self.calls),

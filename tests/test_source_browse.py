@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,37 @@ def test_kernels_of_the_dataset_say_what_they_made_of_it(dataset: Path) -> None:
         ("timer_due", "absent"),
     ]
     assert browser.page(view, "kernel/timer.c").facts.functions == {}
+
+
+def test_a_page_is_kept_until_something_behind_it_changes(dataset: Path) -> None:
+    file, header = "kernel/timer.c", "include/linux/timer.h"
+    with Browser(dataset) as browser:
+        view = browser.view("arm64", file)
+        first = browser.page(view, file)
+        assert browser.page(view, file) is first
+        path = view.tree.root / header
+        path.write_bytes(path.read_bytes() + b"\nstrange;\n")
+        assert not first.layer.problems
+        assert header in browser.page(view, file).layer.problems[0]
+        path = view.tree.root / file
+        path.write_bytes(b"int timer_other;\n" + path.read_bytes())
+        assert next(d.name for d in browser.page(view, file).definitions) == "timer_other"
+
+
+def test_a_page_of_names_is_kept_until_its_text_changes(dataset: Path) -> None:
+    with Browser(dataset) as browser:
+        view = browser.view("arm64", "MAINTAINERS")
+        (view.tree.root / "NEW").write_bytes(b"one\n")
+        first = browser.page(view, "NEW")
+        assert browser.page(view, "NEW") is first
+        (view.tree.root / "NEW").write_bytes(b"two\n")
+        assert [line.text for line in browser.page(view, "NEW").lines] == ["two"]
+
+
+def test_threads_share_a_browser(dataset: Path) -> None:
+    files = [file for file in FILES if file.endswith((".c", ".h"))]
+    with Browser(dataset) as browser, ThreadPoolExecutor(4) as pool:
+        view = browser.view("arm64")
+        found = [*pool.map(lambda file: browser.page(view, file), files * 4)]
+    for file, made in zip(files * 4, found, strict=True):
+        assert made == page(dataset, file, "arm64")

@@ -15,7 +15,7 @@ from ksurf.source.names import Definition, FileNames, Identifier
 from ksurf.source.page import Hint, Layer, Line, Page, PageLayer, Span, SpanKind
 from ksurf.source.place import Place
 from ksurf.source.semantic.model import Definition as SemanticDefinition
-from ksurf.source.semantic.model import Role, Symbol, SymbolKind
+from ksurf.source.semantic.model import Role, Symbol, SymbolKind, Tokens
 from made_page import SOURCE, page, seen
 
 TEXT_ONLY = PageLayer(Layer.TEXT, reason="its names are not indexed")
@@ -130,7 +130,7 @@ def test_what_macros_define_beside_what_is_written_is_not_listed() -> None:
     unit = replace(
         seen(),
         symbols=symbols,
-        tokens=(),
+        tokens=Tokens.of(()),
         hints=(),
         definitions=tuple(
             SemanticDefinition(number, line, line, last) for number, (_, _, line, last) in enumerate(names)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ksurf.errors import InputError, NoSuchKernelError
@@ -24,6 +25,7 @@ from ksurf.source.flags import KBUILD_ARCH
 from ksurf.source.highlight import is_c
 from ksurf.source.page import Layer, Page, PageLayer
 from ksurf.source.place import Place
+from ksurf.source.recent import Recent
 from ksurf.source.semantic.model import SemanticFile
 from ksurf.source.tree import SourceTree, Trees
 from ksurf.source.units import Units
@@ -31,12 +33,14 @@ from ksurf.source.units import Units
 if TYPE_CHECKING:
     from ksurf.source.join.dispatch import Dispatch
     from ksurf.source.join.known_dispatch import KnownDispatch
-    from ksurf.source.names import FileNames, NamesIndex
+    from ksurf.source.names import NamesIndex
     from ksurf.source.semantic.layer import Semantics
 
 __all__ = ["Browser", "View", "arches_of"]
 
 _LISTED = 4
+_KEPT_LINES = 50_000
+"""Of pages; each takes some 700 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +65,22 @@ class _Missing(NamedTuple):
 
 
 class Browser:
-    """Opens pages of the trees of one dataset. Close it, or use it in a ``with``."""
+    """Opens pages of the trees of one dataset. Close it, or use it in a ``with``.
+
+    Threads may share it; a unit that is not yet read is read for one of them at a time.
+    """
 
     def __init__(self, dataset: Path, reporter: Reporter | None = None) -> None:
         """Name the dataset; nothing is read yet."""
         self.dataset = dataset
         self.trees = Trees(dataset)
         self._reporter = reporter or Silent()
+        self._turn = RLock()
         self._semantics: dict[tuple[str, str], Semantics] = {}
         self._names: dict[str, NamesIndex] = {}
         self._tables: dict[tuple[str, str], bytes] = {}
         self._dispatch: dict[tuple[str, str], KnownDispatch] = {}
+        self._pages: Recent[tuple[object, Page]] = Recent(_KEPT_LINES)
 
     def __enter__(self) -> Browser:
         """Return itself."""
@@ -181,13 +190,14 @@ class Browser:
 
     def names(self, tree: SourceTree) -> NamesIndex | None:
         """The index of a tree's names; ``None`` if it has none."""
-        if tree.id not in self._names:
-            if not tree.names.is_dir():
-                return None
-            from ksurf.source.names import NamesIndex
+        with self._turn:
+            if tree.id not in self._names:
+                if not tree.names.is_dir():
+                    return None
+                from ksurf.source.names import NamesIndex
 
-            self._names[tree.id] = NamesIndex.open(tree.names, tree.root)
-        return self._names[tree.id]
+                self._names[tree.id] = NamesIndex.open(tree.names, tree.root)
+            return self._names[tree.id]
 
     def units(self, tree: SourceTree, kernel: Kernel) -> Units:
         """The units of a kernel that is prepared."""
@@ -196,23 +206,26 @@ class Browser:
     def semantics(self, tree: SourceTree, kernel: Kernel) -> Semantics:
         """The semantic layer of a kernel that is prepared."""
         key = tree.id, kernel.id
-        if key not in self._semantics:
-            from ksurf.source.semantic.layer import Semantics
+        with self._turn:
+            if key not in self._semantics:
+                from ksurf.source.semantic.layer import Semantics
 
-            units = Units.load(tree.root, tree.units_folder(kernel))
-            self._semantics[key] = Semantics(units, tree.semantic)
-        return self._semantics[key]
+                units = Units.load(tree.root, tree.units_folder(kernel))
+                self._semantics[key] = Semantics(units, tree.semantic)
+            return self._semantics[key]
 
     def dispatch(self, view: View) -> Dispatch | None:
         """Calls through fields, as far as units of the view's kernel were read; ``None`` without a kernel."""
         if view.kernel is None:
             return None
         key = view.tree.id, view.kernel.id
-        if key not in self._dispatch:
-            from ksurf.source.join.known_dispatch import KnownDispatch
+        with self._turn:
+            if key not in self._dispatch:
+                from ksurf.source.join.known_dispatch import KnownDispatch
 
-            self._dispatch[key] = KnownDispatch(self.units(view.tree, view.kernel), view.tree.semantic)
-        return self._dispatch[key].current()
+                self._dispatch[key] = KnownDispatch(self.units(view.tree, view.kernel), view.tree.semantic)
+            known = self._dispatch[key]
+        return known.current()
 
     def compiles(self, tree: SourceTree, kernel: Kernel, file: str) -> bool:
         """Tell if a unit of the kernel, which is prepared, is made of the file.
@@ -251,16 +264,40 @@ class Browser:
             content = read_file(tree.root, file)
             notes = (*view.notes, *self._compiled_by(tree, file))
         seen = self._semantic(view, file, is_generated)
-        if isinstance(seen, SemanticFile):
-            page = semantic_page(content, seen, tree=tree.id, kernel=view.kernel, notes=notes)
-        else:
-            names, layer = self._names_of(tree, file, seen, is_generated)
-            page = names_page(content, file, names, layer, tree=tree.id, kernel=view.kernel, notes=notes)
+        known = seen if isinstance(seen, SemanticFile) else None
+        page = self._composed(view, file, content, seen, notes, is_generated)
         if kernels:
-            known = seen if isinstance(seen, SemanticFile) else None
             page = replace(page, facts=self._facts(view, page, known, kernels))
         # The name of a file may be no UTF-8; nothing that prints it could write it.
         return page if page.file.isprintable() else replace(page, file=shown_name(page.file))
+
+    def _composed(
+        self,
+        view: View,
+        file: str,
+        content: bytes,
+        seen: SemanticFile | _Missing,
+        notes: tuple[str, ...],
+        is_generated: bool,
+    ) -> Page:
+        """The page without what kernels made of it: that of before, if all that it is made of is the same."""
+        tree, kernel = view.tree, view.kernel
+        index, layer = None, None
+        if not isinstance(seen, SemanticFile):
+            index, layer = self._layer(tree, file, seen, is_generated)
+        made_of = content, notes, seen, index, layer
+        key = tree.id, kernel, file, is_generated
+        kept = self._pages.get(key)
+        if kept is not None and kept[0] == made_of:
+            return kept[1]
+        if isinstance(seen, SemanticFile):
+            page = semantic_page(content, seen, tree=tree.id, kernel=kernel, notes=notes)
+        else:
+            assert layer is not None
+            names = None if index is None else index.file(file)
+            page = names_page(content, file, names, layer, tree=tree.id, kernel=kernel, notes=notes)
+        self._pages.put(key, (made_of, page), page.line_count)
+        return page
 
     def _facts(
         self,
@@ -277,16 +314,16 @@ class Browser:
         functions = [found.name for found in page.definitions if found.kind in {"function", "syscall"}]
         return page_facts(page.file, kernels, own=own, seen=seen, functions=functions, dispatch=dispatch)
 
-    def _names_of(
+    def _layer(
         self, tree: SourceTree, file: str, missing: _Missing, is_generated: bool
-    ) -> tuple[FileNames | None, PageLayer]:
-        """What the names layer says of a file, and what is to be said of the layer."""
+    ) -> tuple[NamesIndex | None, PageLayer]:
+        """Which index has a file's names, and what is to be said of the layer."""
         reason, remedy = missing
         if not is_c(file) or is_generated:
             return None, PageLayer(Layer.TEXT, reason=reason, remedy=remedy)
         index = self.names(tree)
         if index is not None:
-            return index.file(file), PageLayer(Layer.NAMES, reason=reason, remedy=remedy)
+            return index, PageLayer(Layer.NAMES, reason=reason, remedy=remedy)
         index_it = f"ksurf source index {tree.id}"
         return None, PageLayer(
             Layer.TEXT,

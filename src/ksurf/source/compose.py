@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ksurf.kernel import Kernel
 from ksurf.source.facts import PageFacts
-from ksurf.source.highlight import highlight, is_c, without_comments
+from ksurf.source.highlight import KEYWORDS, highlight, is_c, without_comments
 from ksurf.source.page import Hint, Layer, Line, Page, PageDefinition, PageLayer, Span, SpanKind
 from ksurf.source.semantic.model import Definition as SemanticDefinition
 from ksurf.source.semantic.model import Role, SemanticFile, Symbol, SymbolKind
@@ -51,7 +51,9 @@ def semantic_page(
     symbols = seen.symbols
     kinds = [symbol.kind.value for symbol in symbols]
     names: defaultdict[int, list[Span]] = defaultdict(list)
-    for line, column, byte_length, symbol, role, _ in seen.tokens:
+    found = seen.tokens
+    columns = found.lines, found.columns, found.byte_lengths, found.symbols, found.roles
+    for line, column, byte_length, symbol, role in zip(*columns, strict=True):
         names[line].append(Span(column - 1, column - 1 + byte_length, kinds[symbol], role, symbol))
     hints: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     for hint in seen.hints:
@@ -119,7 +121,7 @@ def names_page(
         spans[place.line].append(Span(start, end, definition.kind, _role(definition)))
     defined = {(definition.place.line, definition.place.column) for definition in found}
     for name in names.identifiers if names else ():
-        if (name.line, name.column) not in defined:
+        if (name.line, name.column) not in defined and name.name not in KEYWORDS:
             end = name.column - 1 + len(name.name.encode())
             spans[name.line].append(Span(name.column - 1, end, SpanKind.IDENTIFIER))
     texts, lines = _lines(file, raw, spans, {}, set())
@@ -195,14 +197,11 @@ def _characters(line: bytes, offsets: Iterable[int]) -> dict[int, int]:
 
 
 def _merged(spans: list[Span], names: list[Span], length: int) -> list[Span]:
-    """Put names among what shows without them; of two in one place the one stays that says more."""
-    if spans:
-        known = {name[0] for name in names if name[2] != SpanKind.IDENTIFIER}
-        names = [*(span for span in spans if span[0] not in known), *names]
+    """Put names among what shows without them; of two in one place the name stays, which says more."""
     kept: list[Span] = []
     done = 0
-    for span in sorted(names, key=_START):
-        start, end = span[:2]
+    for span in sorted([*names, *spans], key=_START):
+        start, end = span[0], span[1]
         if done <= start < end <= length:
             kept.append(span)
             done = end

@@ -5,8 +5,9 @@ It knows no configuration and no compiler: what it says holds for the text, all 
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ksurf.errors import DatasetError, DiskFullError, InputError, KsurfError, is_full
 from ksurf.progress import Reporter, Task, watched
@@ -121,8 +122,7 @@ class References:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(NamedTuple):
     """A name in a file, outside of comments and strings; line and column from 1, the column in bytes."""
 
     name: str
@@ -286,7 +286,7 @@ class NamesIndex:
             path,
             line_count,
             tuple(map(_definition, definitions)),
-            tuple(Identifier(*identifier) for identifier in identifiers),
+            tuple(starmap(Identifier, identifiers)),
         )
 
     def search(self, pattern: str, *, path_glob: str | None = None, limit: int = 1000) -> Matches:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ksurf.errors import KsurfError
@@ -47,15 +48,17 @@ class KnownDispatch:
         self._folder = folder
         self._path = units.folder / _TABLE
         self._seen: list[tuple[str, int]] | None = None
+        self._turn = Lock()
         self._dispatch = Dispatch((), len(units))
 
     def current(self) -> Dispatch:
         """What is known now. If nothing was read since it was last asked, that takes a millisecond."""
-        folders = _folders(self._folder)
-        if folders != self._seen:
-            self._dispatch = self._read([name for name, _ in folders])
-            self._seen = folders
-        return self._dispatch
+        with self._turn:
+            folders = _folders(self._folder)
+            if folders != self._seen:
+                self._dispatch = self._read([name for name, _ in folders])
+                self._seen = folders
+            return self._dispatch
 
     def _read(self, folders: list[str]) -> Dispatch:
         before, passed = _load(self._path)

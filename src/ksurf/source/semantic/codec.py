@@ -5,11 +5,12 @@ The first says what the second was made of, and is enough to tell if that still 
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from ksurf.source.place import Place
 from ksurf.source.semantic.model import (
@@ -25,9 +26,11 @@ from ksurf.source.semantic.model import (
     SemanticFile,
     Symbol,
     SymbolKind,
-    Token,
+    Tokens,
     Unparsed,
 )
+
+_T = TypeVar("_T")
 
 __all__ = ["Input", "decode", "decode_inputs", "encode"]
 
@@ -43,22 +46,27 @@ _MAX_BYTE_SIZE = 1 << 30
 """What a damaged file may unfold to at most."""
 
 
-class _Files:
-    """Files' names, each once."""
+class _Places:
+    """Places, each once, in columns; the first is none."""
 
     def __init__(self) -> None:
-        self.numbers: dict[tuple[str, bool], int] = {}
+        self.numbers: dict[Place | None, int] = {None: 0}
 
-    def place(self, place: Place | None) -> list[int] | None:
-        if place is None:
-            return None
-        number = self.numbers.setdefault((place.file, place.is_generated), len(self.numbers))
-        return [number, place.line, place.column]
+    def number(self, place: Place | None) -> int:
+        return self.numbers.setdefault(place, len(self.numbers))
+
+    def columns(self) -> list[Any]:
+        return _columns(place for place in self.numbers if place is not None)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+    # Numbers in columns are read in half the time of rows, each of which is an object.
+    return [*zip(*rows, strict=True)]
 
 
 def encode(result: SemanticFile | Unparsed, inputs: Sequence[Input]) -> bytes:
     """Put a result, and the files that it came of, into bytes."""
-    files = _Files()
+    places = _Places()
     if isinstance(result, Unparsed):
         body: dict[str, Any] = {"reason": result.reason}
     else:
@@ -67,56 +75,39 @@ def encode(result: SemanticFile | Unparsed, inputs: Sequence[Input]) -> bytes:
         def name(value: str | None) -> int:
             return names.setdefault(value, len(names))
 
+        tokens = result.tokens
         body = {
             "is_generated": result.is_generated,
-            "symbols": [
+            "symbols": _columns(
                 (
-                    _KIND_NUMBERS[symbol.kind],
-                    symbol.name,
-                    symbol.usr,
-                    symbol.type,
-                    files.place(symbol.definition),
-                    files.place(symbol.declaration),
-                    symbol.owner,
-                    symbol.is_local,
+                    *(_KIND_NUMBERS[one.kind], one.name, one.usr, one.type),
+                    *(places.number(one.definition), places.number(one.declaration)),
+                    *(one.owner, one.is_local),
                 )
-                for symbol in result.symbols
-            ],
+                for one in result.symbols
+            ),
             "tokens": [
-                (
-                    one.line,
-                    one.column,
-                    one.byte_length,
-                    one.symbol,
-                    _ROLE_NUMBERS[one.role],
-                    name(one.function),
-                )
-                for one in result.tokens
+                *(tokens.lines, tokens.columns, tokens.byte_lengths, tokens.symbols),
+                [_ROLE_NUMBERS[role] for role in tokens.roles],
+                [*map(name, tokens.functions)],
             ],
-            "expansions": [
-                (one.line, one.column, one.byte_length, one.end_line, one.end_column, one.symbol)
-                for one in result.expansions
-            ],
-            "hints": [(one.line, one.column, one.name) for one in result.hints],
-            "calls": [
+            "expansions": _columns(result.expansions),
+            "hints": _columns(result.hints),
+            "calls": _columns(
                 (one.line, one.column, name(one.caller), one.symbol, one.is_direct, one.macro)
                 for one in result.calls
-            ],
-            "registrations": [
-                (one.line, one.column, one.field, one.value, one.holder) for one in result.registrations
-            ],
-            "definitions": [
-                (one.symbol, one.line, one.first_line, one.last_line) for one in result.definitions
-            ],
-            "includes": [(one.line, files.place(one.place)) for one in result.includes],
-            "inactive": [(one.first, one.last) for one in result.inactive],
-            "names": list(names),
+            ),
+            "registrations": _columns(result.registrations),
+            "definitions": _columns(result.definitions),
+            "includes": _columns((one.line, places.number(one.place)) for one in result.includes),
+            "inactive": _columns(result.inactive),
+            "names": [*names],
         }
     body |= {
         "file": result.file,
         "unit": result.unit,
-        "diagnostics": [(files.place(one.place), one.severity, one.message) for one in result.diagnostics],
-        "files": list(files.numbers),
+        "diagnostics": [(places.number(one.place), one.severity, one.message) for one in result.diagnostics],
+        "places": places.columns(),
     }
     head = _pack({"is_read": isinstance(result, SemanticFile), "inputs": list(inputs)})
     return _LENGTH.pack(len(head)) + head + _pack(body)
@@ -149,51 +140,58 @@ def decode(content: bytes) -> SemanticFile | Unparsed:
     try:
         (size,) = _LENGTH.unpack_from(content)
         body = _unpack(content[_LENGTH.size + size :])
-        files = body["files"]
-
-        def place(value: list[int] | None) -> Place | None:
-            if value is None:
-                return None
-            file, is_generated = files[value[0]]
-            return Place(file, value[1], value[2], is_generated)
-
+        places = [None, *_rows(Place, body["places"])]
         diagnostics = tuple(
-            Diagnostic(place(at), severity, said) for at, severity, said in body["diagnostics"]
+            Diagnostic(places[at], severity, said) for at, severity, said in body["diagnostics"]
         )
         if "reason" in body:
             return Unparsed(body["file"], body["unit"], body["reason"], diagnostics)
-        return _semantic_file(body, place, diagnostics)
+        return _semantic_file(body, places, diagnostics)
     except (struct.error, zlib.error, KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"not a result of the semantic layer: {error!r}") from error
 
 
+def _rows(make: Callable[..., _T], columns: list[list[Any]]) -> tuple[_T, ...]:
+    return tuple(itertools.starmap(make, zip(*columns, strict=True)))
+
+
 def _semantic_file(
-    body: dict[str, Any],
-    place: Callable[[list[int] | None], Place | None],
-    diagnostics: tuple[Diagnostic, ...],
+    body: dict[str, Any], places: list[Place | None], diagnostics: tuple[Diagnostic, ...]
 ) -> SemanticFile:
     names: list[str | None] = body["names"]
+    lines, columns, byte_lengths, numbers, roles, functions = body["tokens"]
+    if any(len(column) != len(lines) for column in body["tokens"]):
+        raise ValueError("columns of tokens differ in length")
+    tokens = Tokens(
+        lines,
+        columns,
+        byte_lengths,
+        numbers,
+        [_ROLES[role] for role in roles],
+        [names[function] for function in functions],
+    )
     return SemanticFile(
         file=body["file"],
         is_generated=body["is_generated"],
         unit=body["unit"],
         symbols=tuple(
-            Symbol(_KINDS[kind], name, usr, type_text, place(definition), place(declaration), owner, is_local)
-            for kind, name, usr, type_text, definition, declaration, owner, is_local in body["symbols"]
+            Symbol(
+                _KINDS[kind], name, usr, type_text, places[definition], places[declaration], owner, is_local
+            )
+            for kind, name, usr, type_text, definition, declaration, owner, is_local in zip(
+                *body["symbols"], strict=True
+            )
         ),
-        tokens=tuple(
-            Token(line, column, length, symbol, _ROLES[role], names[function])
-            for line, column, length, symbol, role, function in body["tokens"]
-        ),
-        expansions=tuple(Expansion(*row) for row in body["expansions"]),
-        hints=tuple(Hint(*row) for row in body["hints"]),
+        tokens=tokens,
+        expansions=_rows(Expansion, body["expansions"]),
+        hints=_rows(Hint, body["hints"]),
         calls=tuple(
             Call(line, column, names[caller], symbol, is_direct, macro)
-            for line, column, caller, symbol, is_direct, macro in body["calls"]
+            for line, column, caller, symbol, is_direct, macro in zip(*body["calls"], strict=True)
         ),
-        registrations=tuple(Registration(*row) for row in body["registrations"]),
-        definitions=tuple(Definition(*row) for row in body["definitions"]),
-        includes=tuple(Include(line, place(at)) for line, at in body["includes"]),
-        inactive=tuple(LineRange(*row) for row in body["inactive"]),
+        registrations=_rows(Registration, body["registrations"]),
+        definitions=_rows(Definition, body["definitions"]),
+        includes=tuple(Include(line, places[at]) for line, at in zip(*body["includes"], strict=True)),
+        inactive=_rows(LineRange, body["inactive"]),
         diagnostics=diagnostics,
     )

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ksurf.source.includes import units_of_header
+from ksurf.source.recent import Recent
 from ksurf.source.semantic.cache import Cache
 from ksurf.source.semantic.clang import NOT_INCLUDED, ParseError, arguments_of, parse
 from ksurf.source.semantic.model import SemanticFile, Unparsed
@@ -22,6 +23,8 @@ __all__ = ["Semantics", "read_unit"]
 
 _MOST_UNITS = 5
 """So many units are tried for a header."""
+_KEPT_INCLUDERS = 1000
+"""Headers of which these units are kept: to read who includes whom takes some 20 ms."""
 
 
 def read_unit(
@@ -57,6 +60,7 @@ class Semantics:
         self.units = units
         self._cache = Cache(units, folder)
         self._worker = Worker(units, folder, limits or Limits())
+        self._includers: Recent[list[Unit]] = Recent(_KEPT_INCLUDERS)
 
     def __enter__(self) -> Semantics:
         """Return itself."""
@@ -78,7 +82,11 @@ class Semantics:
         known = self._cache.through(file, is_generated)
         if known is not None and (unit := self.units.of_object(known)) is not None:
             return [unit]
-        return list(islice(units_of_header(self.units, file, is_generated=is_generated), _MOST_UNITS))
+        found = self._includers.get((file, is_generated))
+        if found is None:
+            found = [*islice(units_of_header(self.units, file, is_generated=is_generated), _MOST_UNITS)]
+            self._includers.put((file, is_generated), found, 1)
+        return found
 
     def cached(self, file: str, is_generated: bool = False) -> SemanticFile | Unparsed | None:
         """Return what is known of a file without reading it."""

@@ -6,6 +6,7 @@ mentions one has its index there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -26,6 +27,7 @@ __all__ = [
     "Symbol",
     "SymbolKind",
     "Token",
+    "Tokens",
     "Unparsed",
 ]
 
@@ -93,7 +95,37 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Expansion:
+class Tokens:
+    """The identifiers in the file, in its order, in columns.
+
+    There are ten thousand in a large file. A page needs four of their columns; to make an object of each
+    would take as long as to read them from disk.
+    """
+
+    lines: Sequence[int]
+    columns: Sequence[int]
+    byte_lengths: Sequence[int]
+    symbols: Sequence[int]
+    roles: Sequence[Role]
+    functions: Sequence[str | None]
+
+    @classmethod
+    def of(cls, tokens: Iterable[Token]) -> Tokens:
+        """Put tokens into columns."""
+        columns = [[*column] for column in zip(*tokens, strict=True)]
+        return cls(*(columns or ([] for _ in Token._fields)))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[Token]:
+        """Go through them."""
+        columns = (self.lines, self.columns, self.byte_lengths, self.symbols, self.roles, self.functions)
+        return map(Token, *columns)
+
+
+class Expansion(NamedTuple):
     """One use of a macro in the file; uses inside other macros' bodies are not in the file."""
 
     line: int
@@ -106,8 +138,7 @@ class Expansion:
     symbol: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """The name of the parameter for which an argument is passed, to be shown in front of it."""
 
     line: int
@@ -115,8 +146,7 @@ class Hint:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call. ``line`` and ``column`` are where it stands in the file, which for a call that a macro
     makes is the macro's name."""
 
@@ -132,8 +162,7 @@ class Call:
     """The macro, as named in the file, that makes the call; ``None`` if the call is written there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """A function that is stored in a field (``.handler = f``, ``x->handler = f``), so that calls through
     the field may reach it; or the address of an object (``x->ops = &y``) whose fields may be called
     through."""
@@ -148,8 +177,7 @@ class Registration:
     """The variable that is initialised, or the function that assigns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A function, type, variable or macro that the file defines outside of functions, in order."""
 
     symbol: int
@@ -158,16 +186,14 @@ class Definition:
     last_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class LineRange:
+class LineRange(NamedTuple):
     """Lines from ``first`` to ``last``, both included."""
 
     first: int
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(NamedTuple):
     """An ``#include`` in the file, and the file that it found; ``None`` for one outside of tree and
     prepared folder."""
 
@@ -175,8 +201,7 @@ class Include:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """What the compiler's front end says against the code."""
 
     place: Place | None
@@ -199,7 +224,7 @@ class SemanticFile:
     unit: str
     """The object that the unit makes: ``arch/arm64/kvm/vgic/vgic-v4.o``."""
     symbols: tuple[Symbol, ...]
-    tokens: tuple[Token, ...]
+    tokens: Tokens
     expansions: tuple[Expansion, ...]
     hints: tuple[Hint, ...]
     calls: tuple[Call, ...]

@@ -37,6 +37,7 @@ from ksurf.source.semantic.model import (
     SemanticFile,
     SymbolKind,
     Token,
+    Tokens,
 )
 from ksurf.source.semantic.symbols import KINDS, Symbols
 from ksurf.source.semantic.text import FileText
@@ -88,7 +89,7 @@ class _Reader:
             file=self.file,
             is_generated=self.is_generated,
             unit=unit,
-            tokens=tuple(tokens),
+            tokens=Tokens.of(tokens),
             expansions=tuple(expansions),
             hints=tuple(sorted(doings.hints, key=_IN_ORDER)),
             calls=tuple(sorted(doings.calls, key=_IN_ORDER)),

@@ -18,6 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ksurf.errors import KsurfError
@@ -40,7 +41,10 @@ class Limits:
 
 
 class Worker:
-    """The end that asks. The process is started when it is first needed, and again when it has died."""
+    """The end that asks. The process is started when it is first needed, and again when it has died.
+
+    Threads may share it, and take turns.
+    """
 
     def __init__(self, units: Units, folder: Path, limits: Limits) -> None:
         """Name the kernel's units, and the folder of results."""
@@ -50,6 +54,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._jobs = 0
         self._ended = False
+        self._turn = Lock()
 
     def read(self, unit: Unit, file: str, is_generated: bool) -> Unparsed | None:
         """Have a file read through a unit. Its result is in the cache then, unless a reason is returned."""
@@ -79,6 +84,10 @@ class Worker:
                         pipe.close()
 
     def _ask(self, job: dict[str, Any]) -> str | None:
+        with self._turn:
+            return self._asked(job)
+
+    def _asked(self, job: dict[str, Any]) -> str | None:
         if self._jobs >= _NEW_AFTER:
             self.close()
         process = self._running()
