@@ -71,3 +71,72 @@ def test_a_call_whose_name_a_macro_makes(tmp_path: Path) -> None:
     source = BEFORE + "void f(int x)\n{\n\tguard(lock)(x);\n}\n"
     seen = read(make_units(tmp_path, {"a.c": source}), "a.c")
     assert [hint.name for hint in seen.hints if hint.line == source.count("\n") - 1] == ["T"]
+
+
+GENERIC = """\
+struct args { int align; };
+void *with(const char *name, struct args *args);
+void *plain(const char *name, unsigned int align);
+void *twin(const char *title, unsigned int align);
+#define make(n, a) _Generic((a), struct args *: with, default: plain)(n, a)
+#define made(n, a) _Generic((a), int: plain, char: plain, struct args *: with)(n, a)
+#define either(n, a) _Generic((a), int: plain, default: twin)(n, a)
+void f(struct args *it)
+{
+	make("x", it);
+	make("x", 8);
+	made("x", 8);
+	either("x", 8);
+}
+"""
+
+
+def test_generic_selections_call_what_was_chosen(tmp_path: Path) -> None:
+    seen = read(make_units(tmp_path, {"a.c": GENERIC}), "a.c")
+    called = [(call.line, seen.symbols[call.symbol].name, call.macro) for call in seen.calls if call.symbol]
+    # Two functions of one type: which of them is chosen is not told, but what both call their parameters.
+    assert called == [(10, "with", "make"), (11, "plain", "make"), (12, "plain", "made")]
+    hints = [(hint.line, hint.name) for hint in seen.hints]
+    assert hints == [
+        (10, "name"),
+        (10, "args"),
+        (11, "name"),
+        (11, "align"),
+        (12, "name"),
+        (12, "align"),
+        (13, "align"),
+    ]
+
+
+MACROS = """\
+struct s { int low, high, both; };
+int real(int it);
+int pair(int *at, int to);
+void show(const char *format, ...);
+#define fake(x) real((x) + 1)
+#define print(...) show(__VA_ARGS__)
+#define spread(p, field) pair(&(p)->field, (p)->both)
+#define whole(p, w) ((w) ? real((p)->low) : real(p->high))
+#define twice(a, b) real(a b)
+#define EIGHT 8
+#define wrapped(x) real(x)
+int f(struct s *it, int y)
+{
+	print("x", fake(y));
+	print("x", real(y));
+	spread(it, low);
+	real(whole(it, y));
+	twice(y, + 1);
+	print("x", wrapped(EIGHT));
+	return real((it->low)) + real((y));
+}
+int g(int it) { return real((it)); }
+"""
+
+
+def test_no_hint_at_what_a_macro_adds_to(tmp_path: Path) -> None:
+    seen = read(make_units(tmp_path, {"a.c": MACROS}), "a.c")
+    hints = [(hint.line, hint.column) for hint in seen.hints if hint.name == "it"]
+    assert hints == [(15, 18), (17, 7), (19, 21), (20, 14), (20, 32)]
+    nested = [(call.line, call.macro) for call in seen.calls if seen.symbols[call.symbol or 0].name == "real"]
+    assert nested[:2] == [(14, "fake"), (15, None)]

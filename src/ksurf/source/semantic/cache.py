@@ -25,7 +25,7 @@ from ksurf.source.units import COMPILER_HEADERS, Group, Unit, Units, write_whole
 
 __all__ = ["Cache"]
 
-_LAYOUT = "v4-"
+_LAYOUT = "v5-"
 """Begins the name of each folder of results; another number is another format of them."""
 _THROUGH = "through"
 _KEPT_BYTES = 2 << 20

@@ -19,11 +19,14 @@ from ksurf.source.semantic.kinds import (
     CXCursor_CStyleCastExpr,
     CXCursor_DeclRefExpr,
     CXCursor_FunctionDecl,
+    CXCursor_GenericSelectionExpr,
+    CXCursor_IntegerLiteral,
     CXCursor_LabelRef,
     CXCursor_MemberRef,
     CXCursor_MemberRefExpr,
     CXCursor_ParenExpr,
     CXCursor_ParmDecl,
+    CXCursor_StringLiteral,
     CXCursor_TranslationUnit,
     CXCursor_TypedefDecl,
     CXCursor_TypeRef,
@@ -31,6 +34,7 @@ from ksurf.source.semantic.kinds import (
     CXCursor_UnexposedExpr,
     CXCursor_VarDecl,
     CXType_Pointer,
+    is_valid,
 )
 from ksurf.source.semantic.libclang import CXCursor, CXSourceLocation, Visitor, library, raw_text, text
 from ksurf.source.semantic.model import Call, Hint, Registration
@@ -46,6 +50,13 @@ _MENTIONS = {
     CXCursor_LabelRef,
     CXCursor_DeclRefExpr,
     CXCursor_MemberRefExpr,
+}
+# What begins with no identifier: where one stands in the file, it is a macro.
+_NAMELESS = {
+    CXCursor_CStyleCastExpr,
+    CXCursor_IntegerLiteral,
+    CXCursor_ParenExpr,
+    CXCursor_StringLiteral,
 }
 
 
@@ -193,24 +204,65 @@ class _Walker:
     def call(self, cursor: CXCursor) -> None:
         clang = self.clang
         callee = clang.clang_getCursorReferenced(cursor)
+        possible = [callee] if is_valid(callee.kind) else self.chosen(cursor)
+        if len(possible) == 1:
+            callee = possible[0]
         extent = clang.clang_getCursorExtent(cursor)
         begin = clang.clang_getRangeStart(extent)
-        self.keep_call(cursor, callee, begin)
+        is_written = self.is_written(callee, begin)
+        self.keep_call(cursor, callee, begin, is_written)
         count = clang.clang_Cursor_getNumArguments(cursor)
-        if not 0 < count <= _MAX_ARGUMENTS:
+        if not 0 < count <= _MAX_ARGUMENTS or not possible:
             return
-        names = self.parameters_of(callee)
-        if not names:
-            return
+        names, *others = [self.parameters_of(one) for one in possible]
         if callee.kind == CXCursor_FunctionDecl and is_setter(
             text(clang.clang_getCursorSpelling(callee)), names
         ):
             return
         for at, name in enumerate(names[:count]):
-            if name:
-                self.hint(clang.clang_Cursor_getArgument(cursor, at), name, begin)
+            if name and all(other[at : at + 1] == [name] for other in others):
+                self.hint(clang.clang_Cursor_getArgument(cursor, at), name, begin, is_written)
 
-    def keep_call(self, cursor: CXCursor, callee: CXCursor, begin: CXSourceLocation) -> None:
+    def chosen(self, call: CXCursor) -> list[CXCursor]:
+        """Return the function that ``_Generic`` chooses for a call.
+
+        Clang gives the whole selection the type of the expression that was chosen; which of several functions
+        of one type that was is not told.
+        """
+        clang, called = self.clang, self.first_child(call)
+        selection = None if called is None else self.stripped(called)
+        if selection is None or selection.kind != CXCursor_GenericSelectionExpr:
+            return []
+        wanted = clang.clang_getCursorType(selection)
+        found: dict[int | None, CXCursor] = {}
+        # The first is the expression whose type decides.
+        for one in self.children(selection)[1:]:
+            if clang.clang_equalTypes(clang.clang_getCursorType(one), wanted):
+                function = clang.clang_getCursorReferenced(self.stripped(one))
+                if function.kind != CXCursor_FunctionDecl:
+                    return []
+                found.setdefault(clang.clang_getCanonicalCursor(function).data[0], function)
+        return list(found.values())
+
+    def is_written(self, callee: CXCursor, begin: CXSourceLocation) -> bool:
+        """Tell if the call that begins here is written in the file, and not by a macro.
+
+        Of a macro that stands in another one's arguments, clang's annotation shows what became of it: then
+        its name is not that of the function.
+        """
+        if not self.text.is_written_here(begin):
+            return False
+        if self.text.is_own(begin) or callee.kind != CXCursor_FunctionDecl:
+            return True
+        offset = self.text.offset(begin)
+        token = None if offset is None else self.text.token_at(offset)
+        if token is None or not self.text.is_identifier(token):
+            return True
+        return self.text.spelling(token) == raw_text(self.clang.clang_getCursorSpelling(callee))
+
+    def keep_call(
+        self, cursor: CXCursor, callee: CXCursor, begin: CXSourceLocation, is_written: bool
+    ) -> None:
         clang, symbols = self.clang, self.symbols
         number = symbols.number(callee)
         is_direct = callee.kind == CXCursor_FunctionDecl
@@ -219,11 +271,12 @@ class _Walker:
             inner = self.stripped(first) if (first := self.first_child(cursor)) is not None else cursor
             if inner.kind == CXCursor_MemberRefExpr:
                 location = clang.clang_getCursorLocation(inner)
+                is_written = self.text.is_written_here(location)
         offset = self.text.offset(location)
         if offset is None:
             return
         macro = None
-        if not self.text.is_written_here(location):
+        if not is_written:
             # What macros call to check constants, or what the compiler has inside, is not called in the end.
             if number is None or symbols[number].place is None or self.is_declared_inside(callee):
                 return
@@ -238,7 +291,9 @@ class _Walker:
         parent: int = self.clang.clang_getCursorLexicalParent(callee).kind
         return callee.kind == CXCursor_FunctionDecl and parent != CXCursor_TranslationUnit
 
-    def hint(self, argument: CXCursor, parameter: str, call_begin: CXSourceLocation) -> None:
+    def hint(
+        self, argument: CXCursor, parameter: str, call_begin: CXSourceLocation, is_written: bool
+    ) -> None:
         """Show a parameter's name where all of the argument is written between two delimiters of the file."""
         clang, own = self.clang, self.text
         extent = clang.clang_getCursorExtent(argument)
@@ -249,19 +304,26 @@ class _Walker:
         before = own.last_before(offset)
         if before < 0 or own.spelling(before) not in {b"(", b","}:
             return
-        if not own.is_written_here(call_begin):
+        if not is_written:
             # The macro that makes the call may add to the argument, or write all of it.
             if offset == own.offset(call_begin):
                 return
             ends = [own.end(extent)]
-            if not own.is_written_here(begin):
+            if not own.is_written_here(begin) or self.is_macro(argument, offset):
                 ends.append(own.end_of_invocation(offset))
-            if not any(end is not None and own.is_delimited(end) for end in ends):
+            if not any(end is not None and own.is_argument(offset, end) for end in ends):
                 return
         inner = self.implicit_stripped(argument)
         plain = text(clang.clang_getCursorSpelling(inner)) if inner.kind == CXCursor_DeclRefExpr else None
         if not speaks_for_itself(parameter, plain, own.content, offset):
             self.hints[offset] = parameter
+
+    def is_macro(self, argument: CXCursor, offset: int) -> bool:
+        """Tell if a macro that is an argument of another one writes an argument of a call."""
+        token = self.text.token_at(offset)
+        while argument.kind == CXCursor_UnexposedExpr and (inner := self.first_child(argument)) is not None:
+            argument = inner
+        return token is not None and self.text.is_identifier(token) and argument.kind in _NAMELESS
 
     # ---- parameters' names
 
@@ -338,8 +400,8 @@ class _Walker:
         return cursor
 
     def implicit_stripped(self, cursor: CXCursor) -> CXCursor:
-        """Leave out casts that are not written."""
-        while cursor.kind == CXCursor_UnexposedExpr:
+        """Leave out parentheses, and casts that are not written."""
+        while cursor.kind in {CXCursor_UnexposedExpr, CXCursor_ParenExpr}:
             children = self.children(cursor)
             if len(children) != 1:
                 break

@@ -98,6 +98,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "clang_disposeTokens": (None, c_void_p, POINTER(CXToken), c_uint),
     "clang_disposeTranslationUnit": (None, c_void_p),
     "clang_equalCursors": (c_uint, CXCursor, CXCursor),
+    "clang_equalTypes": (c_uint, CXType, CXType),
     "clang_getCString": (c_char_p, CXString),
     "clang_getCanonicalCursor": (CXCursor, CXCursor),
     "clang_getCanonicalType": (CXType, CXType),

@@ -121,10 +121,16 @@ class FileText:
         offset = self.offset(last)
         return None if offset is None else offset + 1
 
-    def is_delimited(self, end: int) -> bool:
-        """Tell if what ends here is followed by what ends an argument."""
-        at = self.first_from(end)
-        return at < len(self) and self.spelling(at) in {b",", b")"}
+    def is_argument(self, offset: int, end: int) -> bool:
+        """Tell if a whole argument, and no part of another one, stands between two offsets."""
+        at, after, depth = self.first_from(offset), self.first_from(end), 0
+        while at < min(after, len(self)):
+            word = self.spelling(at)
+            if depth == 0 and word in {b",", b")"}:
+                return False
+            depth += (word in {b"(", b"[", b"{"}) - (word in {b")", b"]", b"}"})
+            at += 1
+        return depth == 0 and at < len(self) and self.spelling(at) in {b",", b")"}
 
     def end_of_invocation(self, offset: int) -> int:
         """Return where a macro's use at an offset ends: after its arguments, or else after its name."""
