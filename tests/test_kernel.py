@@ -7,7 +7,7 @@ from debian.debian_support import NativeVersion
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ksurf.kernel import GENERIC, Kernel, arch_name, parse_release, upstream_version, version_key
+from ksurf.kernel import GENERIC, Kernel, arch_name, parse_release, stable_step, upstream_version, version_key
 
 
 @pytest.mark.parametrize(
@@ -167,3 +167,8 @@ def test_any_release_is_read_or_refused(release: str) -> None:
     assert kernel.flavor
     assert "/" not in kernel.id
     assert upstream_version(release) is not None
+
+
+def test_candidates_come_before_the_first_of_a_stable_series() -> None:
+    versions = ("7.3-rc1", "7.3-rc7", "7.3", "7.3.1", "7.3.12")
+    assert [stable_step(one) for one in versions] == [-99, -93, 0, 1, 12]

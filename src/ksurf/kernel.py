@@ -17,6 +17,7 @@ __all__ = [
     "extends",
     "file_safe",
     "parse_release",
+    "stable_step",
     "upstream_version",
     "version_key",
 ]
@@ -123,6 +124,14 @@ def upstream_version(version: str) -> str | None:
     """Return the kernel's own version inside a package's or a release's: ``6.12.117``, ``7.3-rc7``."""
     found = _UPSTREAM.match(version.partition(":")[2] if re.match(r"\d+:", version) else version)
     return None if found is None else "-".join(part for part in found.groups() if part)
+
+
+def stable_step(upstream: str) -> int:
+    """The place of an upstream version in its stable series: its third number; candidates come before the
+    first."""
+    plain, _, candidate = upstream.partition("-rc")
+    third = (*plain.split("."), "0", "0")[2]
+    return int(third) - (100 - int(candidate) if candidate.isdecimal() else 0)
 
 
 class ParsedRelease(NamedTuple):

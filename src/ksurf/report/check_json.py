@@ -10,10 +10,10 @@ from ksurf.check.consumer import Unreadable
 from ksurf.check.dependency import Condition, Consumer, Dependency, Guard, Program, Use
 from ksurf.check.policy import Acceptance
 from ksurf.check.verdict import ConsumerReport, Finding, Suggestion, worst
-from ksurf.report.check_layout import Page
+from ksurf.report.check_layout import Column, Page
 from ksurf.report.json import SCHEMA_VERSION, kernel_document
 
-__all__ = ["acceptance_document", "check_json", "deps_json", "unreadable_document"]
+__all__ = ["acceptance_document", "check_json", "column_document", "deps_json", "unreadable_document"]
 
 
 def check_json(page: Page) -> str:
@@ -22,10 +22,7 @@ def check_json(page: Page) -> str:
         "schema": "ksurf.check",
         "version": SCHEMA_VERSION,
         "baseline": page.groups.baseline.id,
-        "kernels": [
-            {"group": column.group, "label": column.label, "kernel": kernel_document(column.kernel)}
-            for column in page.columns
-        ],
+        "kernels": [column_document(column) for column in page.columns],
         "fail_on": page.fail_on.value,
         "exit_status": page.exit_status,
         "outcome": page.report.outcome.value,
@@ -166,6 +163,11 @@ def _finding(finding: Finding, uses: list[int], acceptance: Acceptance | None) -
 
 def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
     return {"text": suggestion.text, "code": suggestion.code, "language": suggestion.language}
+
+
+def column_document(column: Column) -> dict[str, Any]:
+    """A kernel in its group."""
+    return {"group": column.group, "label": column.label, "kernel": kernel_document(column.kernel)}
 
 
 def acceptance_document(acceptance: Acceptance) -> dict[str, Any]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from ksurf.check.cause import Cause
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome
-from ksurf.report.check_json import unreadable_document
-from ksurf.report.check_layout import Column, Page, plain
+from ksurf.report.check_json import column_document, unreadable_document
+from ksurf.report.check_layout import Page, plain
 from ksurf.report.check_markdown import SIGNS as MARKDOWN_SIGNS
 from ksurf.report.check_markdown import code, table
 from ksurf.report.check_terminal import COLORS, SIGNS, matrix, tail, terminal_width
-from ksurf.report.json import SCHEMA_VERSION, kernel_document
+from ksurf.report.json import SCHEMA_VERSION
 
 __all__ = ["Affecting", "causes", "summary_json", "summary_markdown", "summary_text"]
 
@@ -137,7 +136,7 @@ def summary_json(page: Page) -> str:
     document = {
         "schema": "ksurf.summary",
         "version": SCHEMA_VERSION,
-        "kernels": [_kernel(column) for column in columns],
+        "kernels": [column_document(column) for column in columns],
         "affected": _affected(page),
         "causes": [
             {
@@ -167,7 +166,3 @@ def summary_json(page: Page) -> str:
         "unreadable": [unreadable_document(one) for one in page.unreadable],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _kernel(column: Column) -> dict[str, Any]:
-    return {"group": column.group, "label": column.label, "kernel": kernel_document(column.kernel)}

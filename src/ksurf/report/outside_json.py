@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ksurf.report.json import SCHEMA_VERSION, change_document, kernel_document
+from ksurf.report.check_json import column_document
+from ksurf.report.json import SCHEMA_VERSION, change_document
 from ksurf.report.outside import Cell, Depended, Standing
 from ksurf.report.outside_layout import OutsidePage, cells, counts
 from ksurf.source.place import Place
@@ -26,10 +27,7 @@ def outside_json(page: OutsidePage, *, changed: bool = False) -> str:
         "units_unread": list(page.unread),
         "notes": list(page.notes),
         "baseline": page.groups.baseline.id,
-        "kernels": [
-            {"group": column.group, "label": column.label, "kernel": kernel_document(column.kernel)}
-            for column in page.columns
-        ],
+        "kernels": [column_document(column) for column in page.columns],
         "counts": {
             kind: {standing.value: counted[standing] for standing in Standing if counted[standing]}
             for kind, counted in counts(page)

@@ -10,10 +10,18 @@ from typing import Any
 
 from ksurf.acquire.debian import SourceOffer
 from ksurf.errors import InputError
-from ksurf.kernel import Kernel, upstream_version
+from ksurf.kernel import Kernel, stable_step, upstream_version
 from ksurf.progress import Reporter
 from ksurf.source.tree import FILES, SourceTree, Trees, usual_id
-from ksurf.source.unpack import Unpacked, check_room, copy_folder, source_version, unpack, unpacked_byte_size
+from ksurf.source.unpack import (
+    Unpacked,
+    check_room,
+    copy_folder,
+    is_package,
+    source_version,
+    unpack,
+    unpacked_byte_size,
+)
 
 __all__ = ["add_archive", "add_folder", "make_tree", "nearest_source", "offer_id"]
 
@@ -155,10 +163,9 @@ def _control(archive: Path) -> Mapping[str, str]:
     """What a package's control file says of the source in it; nothing of what is no package."""
     from ksurf import _core
 
+    if not is_package(archive):
+        return {}
     try:
-        with archive.open("rb") as file:
-            if file.read(8) != b"!<arch>\n":
-                return {}
         control = _core.deb_control(str(archive))
     except OSError as error:
         raise InputError(f"{archive}: {error.strerror}") from error
@@ -176,9 +183,5 @@ def _control(archive: Path) -> Mapping[str, str]:
 
 
 def _distance(source: SourceOffer, kernel: Kernel) -> int:
-    def step(version: str) -> int:
-        numbers = (*version.partition("-")[0].split("."), "0", "0")
-        return int(numbers[2])
-
     ours = upstream_version(source.package.version) or source.base_version
-    return abs(step(ours) - step(kernel.upstream))
+    return abs(stable_step(ours) - stable_step(kernel.upstream))

@@ -22,7 +22,7 @@ import ksurf
 from ksurf.dataset.lock import FileLock
 from ksurf.dataset.workspace import cannot_write, sync, workspace
 from ksurf.errors import DatasetError, InputError
-from ksurf.kernel import Kernel, extends, file_safe, upstream_version, version_key
+from ksurf.kernel import Kernel, extends, file_safe, stable_step, upstream_version, version_key
 from ksurf.selector import Selector
 
 __all__ = ["FILES", "FittingTree", "Prepared", "RefusedTree", "SourceTree", "Trees", "usual_id"]
@@ -377,15 +377,8 @@ def _is_meant(tree: SourceTree, selector: Selector) -> bool:
 
 def _distance(tree: SourceTree, kernel: Kernel) -> tuple[int, bool]:
     """How far a tree of a kernel's base version is from it, in steps of the stable series."""
-    ours, theirs = _step(tree.upstream), _step(kernel.upstream)
+    ours, theirs = stable_step(tree.upstream), stable_step(kernel.upstream)
     return abs(ours - theirs), tree.distro != kernel.distro
-
-
-def _step(upstream: str) -> int:
-    """The third number of a version; a candidate comes before the first."""
-    plain, _, candidate = upstream.partition("-rc")
-    third = (*plain.split("."), "0", "0")[2]
-    return int(third) - (100 - int(candidate) if candidate.isdecimal() else 0)
 
 
 def _none(dataset: Path) -> InputError:

@@ -20,7 +20,15 @@ from ksurf.errors import DiskFullError, InputError
 from ksurf.kernel import upstream_version
 from ksurf.progress import Reporter, Task
 
-__all__ = ["Unpacked", "check_room", "copy_folder", "source_version", "unpack", "unpacked_byte_size"]
+__all__ = [
+    "Unpacked",
+    "check_room",
+    "copy_folder",
+    "is_package",
+    "source_version",
+    "unpack",
+    "unpacked_byte_size",
+]
 
 _FILES_LIMIT = 1_000_000
 _BYTE_LIMIT = 16 << 30
@@ -95,6 +103,12 @@ def check_room(folder: Path, needed: int, what: str) -> None:
         )
 
 
+def is_package(archive: Path) -> bool:
+    """Tell if an archive is a Debian package."""
+    with _readable(archive), archive.open("rb") as file:
+        return file.read(8) == b"!<arch>\n"
+
+
 def unpack(archive: Path, target: Path, reporter: Reporter) -> Unpacked:
     """Put a kernel's source into ``target``, which is made; its Makefile is then directly there.
 
@@ -104,7 +118,7 @@ def unpack(archive: Path, target: Path, reporter: Reporter) -> Unpacked:
     aside = target.with_name(f"{target.name}.unpacking")
     inner = target.with_name(f"{target.name}.archive")
     try:
-        if _is_package(archive):
+        if is_package(archive):
             _take_inner(archive, inner, reporter)
         found = unpack_files(inner if inner.exists() else archive, aside, reporter, name=archive.name)
         root = _root(aside)
@@ -246,11 +260,6 @@ class _Writer:
                 os.close(fd)
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             raise InputError(f"{self._name}: {path!r} is a file and a folder in it") from error
-
-
-def _is_package(archive: Path) -> bool:
-    with _readable(archive), archive.open("rb") as file:
-        return file.read(8) == b"!<arch>\n"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ __all__ = [
     "code_symbols",
     "functions_in_brief",
     "prototypes_named",
+    "symbols_in_brief",
     "whole_matches",
 ]
 
@@ -92,15 +93,13 @@ def _brief(
         text = prototype[0] if prototype else None
         functions[name].append(Function(id_, name, None, file, line, external, None, text))
     instances: dict[int, list[Instance]] = defaultdict(list)
-    symbols: dict[int, list[Symbol]] = defaultdict(list)
+    symbols: dict[int | None, list[Symbol]] = defaultdict(list)
     copies: dict[int, list[CallSite]] = defaultdict(list)
     for instance in _instances(tables, own_names) if own_names else ():
         instances[instance.function].append(instance)
     if own_names:
-        _, found = tables.table("symbols").where("function", own_names, [*_SYMBOL])
-        for row in rows_of(found):
-            image = tables.images[row.pop("image")][0]
-            symbols[row["function"]].append(Symbol(image=image, section=None, type="STT_FUNC", **row))
+        for symbol in symbols_in_brief(tables, own_names):
+            symbols[symbol.function].append(symbol)
     inlined = {function for function, own in instances.items() if any(one.inlined for one in own)}
     if inlined and callers:
         for site in _copies(tables, inlined, all_names):
@@ -117,6 +116,15 @@ def _brief(
             tuple(one for id_ in ids for one in symbols[id_]),
         )
     return result
+
+
+def symbols_in_brief(tables: Directory, functions: Collection[int]) -> list[Symbol]:
+    """The symbols of functions, with what attaching depends on; their section and type are not read."""
+    _, found = tables.table("symbols").where("function", functions, [*_SYMBOL])
+    return [
+        Symbol(image=tables.images[row.pop("image")][0], section=None, type="STT_FUNC", **row)
+        for row in rows_of(found)
+    ]
 
 
 def _instances(tables: Directory, functions: Collection[int]) -> list[Instance]:

@@ -13,26 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ksurf.dataset.lookup.brief import symbols_in_brief
 from ksurf.dataset.lookup.kept import reading_once
-from ksurf.dataset.lookup.table import TableFile, directory_at, in_parallel, rows_of, values_of
-from ksurf.dataset.rows import Caller, FileRows, Function, Instance, Symbol, WrittenCall
+from ksurf.dataset.lookup.table import TableFile, directory_at, in_parallel, values_of
+from ksurf.dataset.rows import Caller, FileRows, Function, Instance, WrittenCall
 from ksurf.kernel import Kernel
 
 __all__ = ["callees_of", "functions_written"]
 
-_SYMBOL = [
-    "name",
-    "function",
-    "instance",
-    "image",
-    "address",
-    "byte_size",
-    "bind",
-    "ftrace",
-    "kprobe_blacklist",
-    "error_injection",
-    "init",
-]
 _HOLDERS = 8
 """Functions that are named of those whose code holds copies of a call; the rest is counted."""
 
@@ -105,11 +93,7 @@ class _Text:
         tables = self._tables
         functions = self._function_rows(ids)
         instances, code = self._instances(ids)
-        _, found = tables.table("symbols").where("function", ids, _SYMBOL)
-        symbols = tuple(
-            Symbol(image=tables.images[row.pop("image")][0], section=None, type="STT_FUNC", **row)
-            for row in rows_of(found)
-        )
+        symbols = tuple(symbols_in_brief(tables, ids))
         own = {one.id: one.function for one in instances}
         counted = _Calls(tables.table("call_sites"), ids, own, nested=nested)
         held = {caller for _, caller, _ in counted.callers}
