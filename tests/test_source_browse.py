@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from ksurf.errors import InputError, NoSuchKernelError
@@ -201,6 +204,43 @@ def test_kernels_of_the_dataset_say_what_they_made_of_it(dataset: Path) -> None:
         ("timer_due", "absent"),
     ]
     assert browser.page(view, "kernel/timer.c").facts.functions == {}
+
+
+def test_what_kernels_say_is_read_again_when_one_is_replaced(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(function: str) -> None:
+        made = MadeKernel()
+        made.image()
+        made.instance(made.function(function, "kernel/timer.c"), made.unit("kernel/timer.c"), address=16)
+        made.write(dataset, ARM)
+
+    opened: list[str] = []
+    parquet = pq.ParquetFile
+
+    def noted(path: Path, **options: Any) -> pq.ParquetFile:
+        opened.append(path.stem)
+        return parquet(path, **options)
+
+    monkeypatch.setattr(pq, "ParquetFile", noted)
+    place = dataset / "kernels" / f"kernel={ARM.id}"
+    write("timer_start")
+    with Browser(dataset) as browser:
+        view = browser.view("arm64")
+
+        def compiled(file: str) -> list[str]:
+            functions = browser.page(view, file, [(ARM, place)]).facts.functions
+            return [name for name, facts in functions.items() if facts.kernels[0].is_compiled]
+
+        assert compiled("kernel/timer.c") == ["timer_start"]
+        assert "functions" in opened
+        opened.clear()
+        assert compiled("kernel/timer.c") == ["timer_start"]
+        assert compiled("kernel/extra.c") == []
+        assert opened == []
+        shutil.rmtree(place)
+        write("timer_test")
+        assert compiled("kernel/timer.c") == ["timer_test"]
 
 
 def test_a_page_is_kept_until_something_behind_it_changes(dataset: Path) -> None:

@@ -19,7 +19,6 @@ from ksurf.progress import Reporter, Silent
 from ksurf.selector import Selector
 from ksurf.series import default_baseline
 from ksurf.source.compose import names_page, semantic_page
-from ksurf.source.facts import PageFacts
 from ksurf.source.files import file_named, files_below, is_plain_path, read_file, shown_name
 from ksurf.source.flags import KBUILD_ARCH
 from ksurf.source.highlight import is_c
@@ -31,6 +30,7 @@ from ksurf.source.tree import SourceTree, Trees
 from ksurf.source.units import Units
 
 if TYPE_CHECKING:
+    from ksurf.dataset.lookup import Kept
     from ksurf.source.join.dispatch import Dispatch
     from ksurf.source.join.known_dispatch import KnownDispatch
     from ksurf.source.names import NamesIndex
@@ -41,6 +41,13 @@ __all__ = ["Browser", "View", "arches_of"]
 _LISTED = 4
 _KEPT_LINES = 50_000
 """Of pages; each takes some 700 bytes."""
+
+_KEPT_COLUMNS = {
+    "call_sites": {"caller", "callee"},
+    "instances": {"function", "image", "unit", "inlined", "out_of_line"},
+    "units": {"path"},
+}
+"""Of kernels' tables: what every page goes through whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,8 @@ class Browser:
         self._names: dict[str, NamesIndex] = {}
         self._tables: dict[tuple[str, str], bytes] = {}
         self._dispatch: dict[tuple[str, str], KnownDispatch] = {}
+        self._kept: Kept | None = None
+        self._stamps: dict[Path, tuple[int, int] | None] = {}
         self._pages: Recent[tuple[object, Page]] = Recent(_KEPT_LINES)
 
     def __enter__(self) -> Browser:
@@ -267,7 +276,7 @@ class Browser:
         known = seen if isinstance(seen, SemanticFile) else None
         page = self._composed(view, file, content, seen, notes, is_generated)
         if kernels:
-            page = replace(page, facts=self._facts(view, page, known, kernels))
+            page = self._with_facts(view, page, known, kernels)
         # The name of a file may be no UTF-8; nothing that prints it could write it.
         return page if page.file.isprintable() else replace(page, file=shown_name(page.file))
 
@@ -299,20 +308,43 @@ class Browser:
         self._pages.put(key, (made_of, page), page.line_count)
         return page
 
-    def _facts(
+    def _with_facts(
         self,
         view: View,
         page: Page,
         seen: SemanticFile | None,
         kernels: Sequence[tuple[Kernel, Path]],
-    ) -> PageFacts:
-        from ksurf.source.join import page_facts
-
+    ) -> Page:
+        """The page with what kernels made of it."""
         tree, dispatch = view.tree, self.dispatch(view) if seen is not None else None
         fitting = {kernel: self.trees.fitting(kernel) for kernel, _ in kernels}
         own = [kernel for kernel, fits in fitting.items() if fits and fits.tree == tree and not fits.note]
+        tables = self._kept_tables([path for _, path in kernels])
+        made_of = page, dispatch, own, tables
+        key = tree.id, view.kernel, page.file, tuple(kernels)
+        kept = self._pages.get(key)
+        if kept is not None and kept[0] == made_of:
+            return kept[1]
+        from ksurf.dataset.lookup import reading_once
+        from ksurf.source.join import page_facts
+
         functions = [found.name for found in page.definitions if found.kind in {"function", "syscall"}]
-        return page_facts(page.file, kernels, own=own, seen=seen, functions=functions, dispatch=dispatch)
+        with reading_once(tables):
+            facts = page_facts(page.file, kernels, own=own, seen=seen, functions=functions, dispatch=dispatch)
+        found = replace(page, facts=facts)
+        self._pages.put(key, (made_of, found), page.line_count)
+        return found
+
+    def _kept_tables(self, directories: Sequence[Path]) -> Kept:
+        """What was read of kernels' tables, as long as all of these kernels are what they were."""
+        with self._turn:
+            stamps = {path: _stamp(path) for path in directories}
+            if self._kept is None or any(self._stamps.get(p, now) != now for p, now in stamps.items()):
+                from ksurf.dataset.lookup import Kept
+
+                self._kept, self._stamps = Kept(_KEPT_COLUMNS), {}
+            self._stamps |= stamps
+            return self._kept
 
     def _layer(
         self, tree: SourceTree, file: str, missing: _Missing, is_generated: bool
@@ -406,6 +438,15 @@ def arches_of(file: str) -> set[str]:
     if len(parts) < 3 or parts[0] != "arch":
         return set()
     return {arch for arch, folder in KBUILD_ARCH.items() if folder == parts[1]}
+
+
+def _stamp(directory: Path) -> tuple[int, int] | None:
+    """What changes when a kernel is replaced."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _named(kernels: list[Kernel]) -> str:

@@ -9,7 +9,7 @@ Kernels are given with their directories, and what is found comes in their order
 
 from ksurf.dataset.lookup.attach import attach_rows, kernel_marks
 from ksurf.dataset.lookup.functions import function_names, functions_named, reading_ahead
-from ksurf.dataset.lookup.kept import reading_once
+from ksurf.dataset.lookup.kept import Kept, reading_once
 from ksurf.dataset.lookup.members import MEMBER_KINDS, members_like
 from ksurf.dataset.lookup.offers import (
     btf_id_names,
@@ -29,6 +29,7 @@ from ksurf.dataset.lookup.whole import read_tables
 
 __all__ = [
     "MEMBER_KINDS",
+    "Kept",
     "attach_rows",
     "btf_id_names",
     "btf_ids",

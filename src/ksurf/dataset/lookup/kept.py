@@ -7,10 +7,11 @@ group is decoded twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ _T = TypeVar("_T")
 
 
 class Kept:
-    """What has been read."""
+    """What has been read. Threads may share it."""
 
-    def __init__(self) -> None:
-        """Nothing has been read yet."""
+    def __init__(self, more: Mapping[str, Collection[str]] = MappingProxyType({})) -> None:
+        """Nothing has been read yet. ``more`` are columns to be kept by their tables, besides those that
+        always are: what the same few questions go through whole each time.
+        """
+        self._more = more
         self._files: dict[Path, Any] = {}
         self._columns: dict[tuple[Path, str, int], Any] = {}
         self._bytes = 0
@@ -45,6 +49,11 @@ class Kept:
             if len(self._files) < _FILES_LIMIT:
                 self._files[path] = found
         return found
+
+    def keeps(self, table: str, columns: Collection[str]) -> bool:
+        """Whether columns of a table are kept that are not always."""
+        more = self._more.get(table, ())
+        return all(column in more for column in columns)
 
     def column(self, path: Path, name: str, group: int) -> Any:
         """A column of a row group, if it is kept."""
@@ -61,12 +70,15 @@ _kept: ContextVar[Kept | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
-def reading_once() -> Iterator[None]:
-    """Keep all that is looked up inside; a kernel that is replaced meanwhile stays as it was."""
+def reading_once(before: Kept | None = None) -> Iterator[None]:
+    """Keep all that is looked up inside; a kernel that is replaced meanwhile stays as it was.
+
+    ``before`` has what was read inside of another one, and takes what is read in this.
+    """
     if _kept.get() is not None:
         yield
         return
-    token = _kept.set(Kept())
+    token = _kept.set(Kept() if before is None else before)
     try:
         yield
     finally:

@@ -178,7 +178,9 @@ class TableFile:
     def read(self, columns: list[str], groups: Sequence[int] | None = None) -> Any:
         """The columns of all or some row groups."""
         chosen = list(range(len(self.groups)) if groups is None else groups)
-        store = kept() if self._path.stem in _KEPT else None
+        store, table = kept(), self._path.stem
+        if store is not None and table not in _KEPT and not store.keeps(table, columns):
+            store = None
         with self._turn:
             return self._read(columns, chosen) if store is None else self._read_once(columns, chosen, store)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ __all__ = ["callees_of", "functions_written"]
 
 _HOLDERS = 8
 """Functions that are named of those whose code holds copies of a call; the rest is counted."""
+_GROUPS = 8
+"""Row groups of ``call_sites`` that are held at once, of some 1.5 MB each."""
 
 Kernels = Sequence[tuple[Kernel, Path]]
 
@@ -103,10 +105,10 @@ class _Text:
         wanted |= {key[1] for key in counted.calls} | {one for key in counted.calls for one in key[5]}
         called = _taken(self._functions, ["name", "decl_file", "decl_line"], wanted)
         paths = self._paths({unit for _, _, unit in holders.values()})
-        callers: dict[Caller, int] = {}
+        callers: dict[tuple[int, str, str, str | None, bool], int] = {}
         for (callee, caller, inline), number in counted.callers.items():
             function, image, unit = holders[caller]
-            one = Caller(callee, called[function][0], tables.images[image][0], paths[unit], inline, 0)
+            one = callee, called[function][0], tables.images[image][0], paths[unit], inline
             callers[one] = callers.get(one, 0) + number
         calls = tuple(
             WrittenCall(
@@ -130,7 +132,7 @@ class _Text:
             functions,
             instances,
             symbols,
-            tuple(replace(one, copies=number) for one, number in callers.items()),
+            tuple(Caller(*one, number) for one, number in callers.items()),
             calls,
         )
 
@@ -293,6 +295,9 @@ class _Calls:
     def _at(self, number: int) -> tuple[_Group, int]:
         at = bisect_right(self._table.starts, number) - 1
         if at not in self._groups:
+            # The walk goes on from group to group, and a step back at times.
+            while len(self._groups) >= _GROUPS:
+                del self._groups[next(iter(self._groups))]
             self._groups[at] = _Group(self._table, at)
         return self._groups[at], number - self._table.starts[at]
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -63,16 +64,15 @@ class KnownDispatch:
     def _read(self, folders: list[str]) -> Dispatch:
         before, passed = _load(self._path)
         results = {name: stamp for folder in folders for name, stamp in _results(self._folder / folder)}
-        own: dict[str, Unit] | None = None
+        is_new = False
         now: dict[str, list[Any]] = {}
         for name, stamp in results.items():
             row = before.get(name)
             if row is not None and row[:2] == stamp:
                 now[name] = row
             elif name not in passed:
-                if own is None:
-                    own = self._names()
-                unit = own.get(name)
+                is_new = True
+                unit = self._own.get(name)
                 seen = None if unit is None else _decoded(self._folder / name)
                 if unit is None:
                     passed.add(name)
@@ -82,17 +82,15 @@ class KnownDispatch:
                         unit.object,
                         *(_rows(seen) if isinstance(seen, SemanticFile) else ([], [])),
                     ]
-        if now != before or own is not None:
+        if now != before or is_new:
             _save(self._path, now, passed & results.keys())
         return Dispatch(map(_file, now.values()), units=len(self._units))
 
-    def _names(self) -> dict[str, Unit]:
+    @cached_property
+    def _own(self) -> dict[str, Unit]:
         """The units by the name that the result for their own file has in the folder."""
         cache = Cache(self._units, self._folder)
-        return {
-            cache.path(unit, unit.file, unit.is_generated).relative_to(self._folder).as_posix(): unit
-            for unit in self._units
-        }
+        return {cache.name(unit, unit.file, unit.is_generated): unit for unit in self._units}
 
 
 def _folders(folder: Path) -> list[tuple[str, int]]:

@@ -56,9 +56,13 @@ class Cache:
 
     def path(self, unit: Unit, file: str, is_generated: bool) -> Path:
         """Return where the result for a file in a unit lies, or would lie."""
+        return self._folder / self.name(unit, file, is_generated)
+
+    def name(self, unit: Unit, file: str, is_generated: bool) -> str:
+        """Return the same, counted from the folder of results."""
         words = (unit.object, unit.file, file, str(is_generated), *unit.own_arguments)
         digest = sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()
-        return self._folder / self._group_folder(unit.group) / f"{digest[:32]}.sem"
+        return f"{self._group_folder(unit.group)}/{digest[:32]}.sem"
 
     def _group_folder(self, group: Group) -> str:
         return f"{self._kernel}-{group.digest}"
