@@ -111,6 +111,15 @@ def test_the_start_loads_only_what_every_command_needs(option: str) -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
+def test_arrow_does_not_load_numpy() -> None:
+    code = (
+        "import atexit, sys; sys.argv = ['ksurf', '--version']; from ksurf.cli import main;"
+        "atexit.register(lambda: print(__import__('pyarrow.parquet') and sys.modules['numpy'])); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["None"]
+
+
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> FakeStore:
     store = FakeStore()

@@ -130,6 +130,9 @@ def print_error(message: str, hint: str | None = None) -> None:
 
 def main() -> None:
     """Run the process's command line."""
+    # pyarrow loads numpy wherever that is installed, and uses it for nothing that is asked of it here: that
+    # would take as long as all else of a short command. Pictures do need it (plot/drawing/library.py).
+    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
     status = run()
     # Looking for garbage at the very end takes a tenth of the time of the longest commands. DuckDB, though,
     # counts what is left, and complains.
