@@ -15,7 +15,18 @@ from ksurf.dataset.rows import AttachRows, CallSite, Function, FunctionRows, Ins
 from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism, Verdict, attach_symbols
 
-__all__ = ["Collision", "FunctionStatus", "InlineKind", "InstanceStatus", "Status", "judge", "suffixes"]
+__all__ = [
+    "Collision",
+    "FunctionStatus",
+    "InlineKind",
+    "InstanceStatus",
+    "Status",
+    "inline_kind",
+    "is_code",
+    "judge",
+    "suffixes",
+    "transformations",
+]
 
 SPLIT_SUFFIX = "cold"
 """The suffix of a rarely executed part that was moved away. The function itself keeps its plain symbol, its
@@ -143,7 +154,7 @@ def judge(rows: FunctionRows, about: AttachRows | None = None) -> FunctionStatus
     counted = [i for i in instances if not i.overridden] or list(instances)
     collision = _collision(counted, _symbols_without_instance(rows))
     inline = _inline_kind(instances, rows.symbols)
-    transformed = tuple(dict.fromkeys(s for symbol in rows.symbols for s in _transformations(symbol)))
+    transformed = tuple(dict.fromkeys(s for symbol in rows.symbols for s in transformations(symbol.name)))
     return FunctionStatus(
         kernel=rows.kernel,
         name=rows.name,
@@ -169,14 +180,19 @@ def suffixes(symbol: str) -> tuple[str, ...]:
     return tuple(part for index, part in enumerate(parts) if part and not (part.isdecimal() and index))
 
 
-def _transformations(symbol: Symbol) -> tuple[str, ...]:
-    found = suffixes(symbol.name)
+def transformations(symbol: str) -> tuple[str, ...]:
+    """The suffixes of a symbol whose code is a copy that differs from the source."""
     # A part that was moved away from a copy says nothing that the copy's own symbol does not say.
-    return () if SPLIT_SUFFIX in found else found
+    return suffixes(symbol) if is_code(symbol) else ()
+
+
+def is_code(symbol: str) -> bool:
+    """Tell if a symbol is the code of its function, and not a part that was moved away from it."""
+    return SPLIT_SUFFIX not in suffixes(symbol)
 
 
 def _code_symbols(symbols: Iterable[Symbol]) -> list[Symbol]:
-    return [symbol for symbol in symbols if SPLIT_SUFFIX not in suffixes(symbol.name)]
+    return [symbol for symbol in symbols if is_code(symbol.name)]
 
 
 def _is_overridden(instance: Instance, function: Function, symbols: Iterable[Symbol]) -> bool:
@@ -257,17 +273,25 @@ def _collision(instances: Iterable[InstanceStatus], symbols: Iterable[Symbol]) -
 
 
 def _inline_kind(instances: Iterable[InstanceStatus], symbols: Iterable[Symbol]) -> InlineKind | None:
-    """Tell where the body went, from the images with DWARF; the others cannot tell.
-
-    Full needs that there is no code of its own anywhere, neither in DWARF nor behind a symbol.
-    """
     rows = [instance.row for instance in instances]
     told = [row for row in rows if row.evidence == "dwarf"]
+    return inline_kind(
+        told=bool(told),
+        inlined=any(row.inlined for row in told),
+        has_code=any(row.out_of_line for row in rows) or bool(_code_symbols(symbols)),
+    )
+
+
+def inline_kind(*, told: bool, inlined: bool, has_code: bool) -> InlineKind | None:
+    """Tell where the bodies of a name went; ``told`` and ``inlined`` are of the images with DWARF, since the
+    others cannot tell.
+
+    Full needs that there is no code of its own anywhere (``has_code``), neither in DWARF nor behind a symbol.
+    """
     if not told:
         return None
-    if not any(row.inlined for row in told):
+    if not inlined:
         return InlineKind.NO
-    has_code = any(row.out_of_line for row in rows) or bool(_code_symbols(symbols))
     return InlineKind.SELECTIVE if has_code else InlineKind.FULL
 
 
