@@ -178,7 +178,7 @@ def test_a_symbol_alone_is_code_and_a_cold_part_alone_is_none() -> None:
 
 def test_a_copy_inside_itself_is_no_inlining() -> None:
     own = instance(3, STATIC, address=64, inlined=False)
-    calls = [replace(site(STATIC, unit=3, inline=True), caller="f"), site(STATIC, unit=3)]
+    calls = [site(STATIC, unit=3, inline=True)._replace(caller="f"), site(STATIC, unit=3)]
     status = judged([STATIC], [own], sites=calls)
     assert status.inline is InlineKind.NO
     assert status.instances[0].inline_callers == ()
@@ -288,7 +288,7 @@ def test_a_call_means_the_definition_of_its_own_unit() -> None:
 
 def test_the_table_may_name_the_definition() -> None:
     both = [instance(0, STATIC, address=64), instance(1, STATIC, address=128)]
-    status = judged([STATIC], both, sites=[replace(site(STATIC, unit=0), callee_instance=1)])
+    status = judged([STATIC], both, sites=[site(STATIC, unit=0)._replace(callee_instance=1)])
     assert [len(i.direct_callers or ()) for i in status.instances] == [0, 1]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, overload
 
 from ksurf.kernel import Kernel
 
@@ -13,6 +13,9 @@ __all__ = [
     "AttachRows",
     "BtfId",
     "CallSite",
+    "CallSiteMaker",
+    "CallSites",
+    "CallTarget",
     "Caller",
     "ConfigOption",
     "Definition",
@@ -49,9 +52,11 @@ class Function:
     prototype: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A row of ``instances``, with its image and unit by name."""
+class Instance(NamedTuple):
+    """A row of ``instances``, with its image and unit by name.
+
+    A function of a header has thousands, and more calls: tuples are made in a quarter of the time.
+    """
 
     id: int
     function: int
@@ -69,8 +74,7 @@ class Instance:
     inline_address: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """An inlined call around a call site: the function whose body was put there, and where it was called."""
 
     function: str
@@ -78,8 +82,7 @@ class Frame:
     line: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
+class CallSite(NamedTuple):
     """A row of ``call_sites``: a call of the function, inlined or direct."""
 
     callee: int
@@ -95,6 +98,85 @@ class CallSite:
     line: int | None
     chain: tuple[Frame, ...] | None
     """The inlined calls around it, outermost first; ``None`` if they were not asked for."""
+
+
+class CallTarget(NamedTuple):
+    """What of a call site tells which instance it calls."""
+
+    callee_instance: int | None
+    callee: int
+    unit_id: int | None
+    image: str
+    inline: bool
+
+
+class CallSiteMaker(Protocol):
+    """What knows the call sites of a kernel by their rows' numbers."""
+
+    def sites(self, numbers: Sequence[int]) -> list[CallSite]:
+        """The call sites."""
+
+    def targets(self, numbers: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The values of a :class:`CallTarget` of each."""
+
+    def inline(self, numbers: Sequence[int]) -> list[bool]:
+        """Whether a copy of the callee stands there, of each."""
+
+
+class CallSites(Sequence[CallSite]):
+    """Rows of ``call_sites`` that are made when they are looked at: some functions have ten thousands."""
+
+    _AT_ONCE = 1024
+
+    def __init__(self, numbers: Sequence[int], maker: CallSiteMaker) -> None:
+        """Take the rows' numbers in their table, and what knows that table."""
+        self._numbers = numbers
+        self._maker = maker
+
+    def targets(self) -> Iterator[tuple[Any, ...]]:
+        """The values of a :class:`CallTarget` of each, without making it."""
+        return self._maker.targets(self._numbers)
+
+    def inline(self) -> list[bool]:
+        """Whether a copy of the callee stands there, of each."""
+        return self._maker.inline(self._numbers)
+
+    def picked(self, places: Sequence[int]) -> Sequence[CallSite]:
+        """Those at some places, which stand in their order."""
+        if len(places) == len(self._numbers):
+            return self
+        return CallSites([self._numbers[place] for place in places], self._maker)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> CallSite: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[CallSite]: ...
+    def __getitem__(self, place: int | slice) -> CallSite | Sequence[CallSite]:
+        """One of them, or some."""
+        if isinstance(place, slice):
+            return CallSites(self._numbers[place], self._maker)
+        return self._maker.sites([self._numbers[place]])[0]
+
+    def __iter__(self) -> Iterator[CallSite]:
+        """All, some at a time."""
+        for start in range(0, len(self._numbers), self._AT_ONCE):
+            yield from self._maker.sites(self._numbers[start : start + self._AT_ONCE])
+
+    def __eq__(self, other: object) -> bool:
+        """They are the same rows, made or not."""
+        if not isinstance(other, (CallSites, tuple)):
+            return NotImplemented
+        return len(self) == len(other) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """As a tuple of them."""
+        return repr(tuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +206,7 @@ class FunctionRows:
     name: str
     functions: tuple[Function, ...] = ()
     instances: tuple[Instance, ...] = ()
-    call_sites: tuple[CallSite, ...] = ()
+    call_sites: Sequence[CallSite] = ()
     symbols: tuple[Symbol, ...] = ()
 
 

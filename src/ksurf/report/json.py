@@ -141,7 +141,7 @@ def _instance(instance: InstanceStatus) -> dict[str, Any]:
     }
 
 
-def _calls(calls: tuple[CallSite, ...] | None) -> list[dict[str, Any]] | None:
+def _calls(calls: Sequence[CallSite] | None) -> list[dict[str, Any]] | None:
     if calls is None:
         return None
     return [
@@ -151,7 +151,7 @@ def _calls(calls: tuple[CallSite, ...] | None) -> list[dict[str, Any]] | None:
             "image": call.image,
             "file": call.file,
             "line": call.line,
-            "chain": [asdict(frame) for frame in call.chain or ()],
+            "chain": [frame._asdict() for frame in call.chain or ()],
         }
         for call in calls
     ]

@@ -6,7 +6,7 @@ side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ksurf.dataset.rows import CallSite, Instance
@@ -129,7 +129,7 @@ def _address(instance: Instance) -> str:
     return "" if address is None else f" ({address:x})"
 
 
-def _callers(title: str, calls: tuple[CallSite, ...] | None) -> Iterator[str]:
+def _callers(title: str, calls: Sequence[CallSite] | None) -> Iterator[str]:
     if calls:
         yield title
         for call in calls:

@@ -88,7 +88,7 @@ def _facts(status: FunctionStatus) -> tuple[str, ...]:
     )
 
 
-def _count(calls: Sequence[tuple[CallSite, ...] | None]) -> str:
+def _count(calls: Sequence[Sequence[CallSite] | None]) -> str:
     known = [len(found) for found in calls if found is not None]
     return str(sum(known)) if known else "?"
 
@@ -174,7 +174,7 @@ def _code(row: Instance) -> str:
     return "inlined" if row.inlined else "removed by the compiler"
 
 
-def _callers(title: str, calls: tuple[CallSite, ...] | None, everything: bool) -> Iterator[str]:
+def _callers(title: str, calls: Sequence[CallSite] | None, everything: bool) -> Iterator[str]:
     if not calls:
         return
     yield f"    {title}:"

@@ -7,11 +7,21 @@ is ``None`` and never "no".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
-from ksurf.dataset.rows import AttachRows, CallSite, Function, FunctionRows, Instance, Symbol
+from ksurf.dataset.rows import (
+    AttachRows,
+    CallSite,
+    CallSites,
+    CallTarget,
+    Function,
+    FunctionRows,
+    Instance,
+    Symbol,
+)
 from ksurf.kernel import Kernel
 from ksurf.surface.attach import Mechanism, Verdict, attach_symbols
 
@@ -63,17 +73,16 @@ class Status(Enum):
     TRANSFORMATION = "Transformation"
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceStatus:
-    """One compiled definition, with the calls of it."""
+class InstanceStatus(NamedTuple):
+    """One compiled definition, with the calls of it. A function of a header may have thousands."""
 
     row: Instance
     function: Function
     overridden: bool
     """Its image's symbol of the name is another's: this is a weak default, or its symbol has a prefix."""
-    inline_callers: tuple[CallSite, ...] | None
+    inline_callers: Sequence[CallSite] | None
     """Calls that hold a copy of its body; ``None`` where the evidence does not tell."""
-    direct_callers: tuple[CallSite, ...] | None
+    direct_callers: Sequence[CallSite] | None
     """Calls of its code; ``None`` where the evidence does not tell."""
 
 
@@ -315,8 +324,8 @@ def _statuses(
 def _with_callers(
     rows: FunctionRows, functions: dict[int, Function], overridden: set[int]
 ) -> tuple[InstanceStatus, ...]:
-    inline: dict[int, list[CallSite]] = {instance.id: [] for instance in rows.instances}
-    direct: dict[int, list[CallSite]] = {instance.id: [] for instance in rows.instances}
+    inline: dict[int, list[int]] = {instance.id: [] for instance in rows.instances}
+    direct: dict[int, list[int]] = {instance.id: [] for instance in rows.instances}
     named = _owners(rows, functions, overridden)
     by_unit: dict[tuple[int, int | None], int] = {
         (i.function, i.unit_id): i.id for i in reversed(rows.instances) if i.unit_id is not None
@@ -324,7 +333,8 @@ def _with_callers(
     of_function: dict[int, int] = {}
     for instance in sorted(rows.instances, key=lambda i: (not i.out_of_line, i.id)):
         of_function.setdefault(instance.function, instance.id)
-    for site in rows.call_sites:
+
+    def called(site: CallTarget) -> int | None:
         # In this order: what the table says; the definition in the caller's own unit, which a call means if
         # there is one; the owner of the name in the caller's image, in vmlinux, in another module.
         target = site.callee_instance
@@ -334,25 +344,61 @@ def _with_callers(
             target = named.get(site.image, named.get("vmlinux", next(iter(named.values()), None)))
         if target is None:
             target = of_function.get(site.callee)
-        if target is not None and target in inline:
-            (inline if site.inline else direct)[target].append(site)
+        return target
+
+    if len(rows.instances) == len(rows.functions) == 1:  # nearly always: all calls are of it
+        (only,) = inline
+        for place, is_inline in enumerate(_inline(rows.call_sites)):
+            (inline if is_inline else direct)[only].append(place)
+    else:
+        # There are many calls, and few answers: of each the places of its calls.
+        places: dict[tuple[object, ...], list[int]] = {}
+        for place, site in enumerate(_targets(rows.call_sites)):
+            known = places.get(site)
+            if known is None:
+                target = called(CallTarget._make(site))
+                callers = inline if CallTarget._make(site).inline else direct
+                # What is called may be none of these.
+                known = places[site] = callers.get(-1 if target is None else target, [])
+            known.append(place)
     for instance in rows.instances:
-        if instance.inlined is False:
+        if instance.inlined is False and (own := inline[instance.id]):
             # The compiler split off a part and put it back: a copy inside itself is no caller's copy.
-            name = functions[instance.function].name
-            inline[instance.id] = [
-                s for s in inline[instance.id] if (s.caller, s.unit_id) != (name, instance.unit_id)
-            ]
+            itself = (functions[instance.function].name, instance.unit_id)
+            made = zip(own, _picked(rows.call_sites, own), strict=True)
+            inline[instance.id] = [at for at, call in made if (call.caller, call.unit_id) != itself]
     return tuple(
         InstanceStatus(
             row=i,
             function=functions[i.function],
             overridden=i.id in overridden,
-            inline_callers=tuple(inline[i.id]) if i.evidence == "dwarf" or inline[i.id] else None,
-            direct_callers=tuple(direct[i.id]) if i.evidence == "dwarf" or direct[i.id] else None,
+            inline_callers=_told(rows, i, inline[i.id]),
+            direct_callers=_told(rows, i, direct[i.id]),
         )
         for i in rows.instances
     )
+
+
+def _inline(sites: Sequence[CallSite]) -> Iterable[bool]:
+    return sites.inline() if isinstance(sites, CallSites) else (site.inline for site in sites)
+
+
+def _targets(sites: Sequence[CallSite]) -> Iterator[tuple[object, ...]]:
+    """The values of a target of each."""
+    if isinstance(sites, CallSites):
+        return sites.targets()
+    return ((s.callee_instance, s.callee, s.unit_id, s.image, s.inline) for s in sites)
+
+
+def _picked(sites: Sequence[CallSite], places: Sequence[int]) -> Sequence[CallSite]:
+    return sites.picked(places) if isinstance(sites, CallSites) else tuple(sites[at] for at in places)
+
+
+def _told(rows: FunctionRows, instance: Instance, places: Sequence[int]) -> Sequence[CallSite] | None:
+    """The calls of an instance; ``None`` if there are none and its evidence would not tell of any."""
+    if not places:
+        return () if instance.evidence == "dwarf" else None
+    return _picked(rows.call_sites, places)
 
 
 def _owners(rows: FunctionRows, functions: dict[int, Function], overridden: set[int]) -> dict[str, int]:

@@ -72,7 +72,7 @@ def _function_cell(status: FunctionStatus) -> Cell:
     if not status.is_present:
         return Cell(sign, rank, words)
 
-    def count(calls: Iterable[tuple[CallSite, ...] | None]) -> str:
+    def count(calls: Iterable[Sequence[CallSite] | None]) -> str:
         known = [len(found) for found in calls if found is not None]
         return f"{sum(known):,}" if known else "?"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ksurf.dataset.lookup.offers import btf_ids
 from ksurf.dataset.lookup.table import in_parallel
 from ksurf.dataset.lookup.types import types_named
 from ksurf.dataset.marks import marks_from_json
 from ksurf.dataset.rows import AttachRows, Marks
+from ksurf.dataset.unpacked.cache import unpacked
+from ksurf.dataset.unpacked.file import UnpackedFile
 from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
@@ -38,13 +41,36 @@ def attach_rows(names: Sequence[str], kernels: Sequence[tuple[Kernel, Path]]) ->
 
 def kernel_marks(kernels: Sequence[tuple[Kernel, Path]]) -> list[Marks]:
     """What tells of each kernel's abilities, from its manifest."""
-    return in_parallel(lambda kernel: _marks(kernel[0], kernel[1] / "manifest.json"), kernels)
+
+    def read(kernel: tuple[Kernel, Path]) -> Marks:
+        active = unpacked()
+        told = None if active is None else active.once(kernel[1], _told_marks)
+        return _marks(*kernel, told or _written_marks(kernel[1]))
+
+    return in_parallel(read, kernels)
 
 
-def _marks(kernel: Kernel, manifest: Path) -> Marks:
+def _told_marks(directory: Path, _: UnpackedFile) -> Any:
+    return _written_marks(directory)
+
+
+def _written_marks(directory: Path) -> Any:
+    """The marks as the manifest has them."""
+    manifest = directory / "manifest.json"
     try:
-        return marks_from_json(json.loads(manifest.read_bytes())["marks"], kernel.arch)
+        return json.loads(manifest.read_bytes())["marks"]
     except FileNotFoundError as error:
         raise DatasetError(f"{manifest}: gone while it was read", "run the command again") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{manifest}: it cannot be told what the kernel can do: {error}") from error
+        raise _untold(directory, error) from error
+
+
+def _marks(kernel: Kernel, directory: Path, written: Any) -> Marks:
+    try:
+        return marks_from_json(written, kernel.arch)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _untold(directory, error) from error
+
+
+def _untold(directory: Path, error: Exception) -> DatasetError:
+    return DatasetError(f"{directory / 'manifest.json'}: it cannot be told what the kernel can do: {error}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ksurf.dataset.lookup.table import Directory, directory_at, in_parallel, rows_of
 from ksurf.dataset.rows import CallSite, Function, FunctionRows, Instance, Symbol
+from ksurf.dataset.unpacked.table import UnpackedTable
 from ksurf.kernel import Kernel
 
 __all__ = [
@@ -78,10 +79,15 @@ def _brief(
     import pyarrow.compute as pc
 
     table = tables.table("functions")
-    # All names at once, since those of callers are anywhere; a function's id is the number of its row.
-    all_names = table.read(["name"])["name"]
-    hits = pc.indices_nonzero(pc.is_in(all_names, value_set=pa.array(sorted(set(names)), pa.string())))
-    own_names = dict(zip(hits.to_pylist(), all_names.take(hits).to_pylist(), strict=True))
+    # A function's id is the number of its row.
+    if isinstance(table, UnpackedTable):
+        all_names = None
+        own_names = dict(table.rows("name", names, ["id", "name"])[1])
+    else:
+        # All names at once, since those of callers are anywhere.
+        all_names = table.read(["name"])["name"]
+        hits = pc.indices_nonzero(pc.is_in(all_names, value_set=pa.array(sorted(set(names)), pa.string())))
+        own_names = dict(zip(hits.to_pylist(), all_names.take(hits).to_pylist(), strict=True))
     counts = Counter(own_names.values())
     shared = [id_ for id_, name in own_names.items() if counts[name] > 1 or name in placed]
     places = table.at(shared, ["decl_file", "decl_line"])
@@ -120,29 +126,31 @@ def _brief(
 
 def symbols_in_brief(tables: Directory, functions: Collection[int]) -> list[Symbol]:
     """The symbols of functions, with what attaching depends on; their section and type are not read."""
-    _, found = tables.table("symbols").where("function", functions, [*_SYMBOL])
-    return [
-        Symbol(image=tables.images[row.pop("image")][0], section=None, type="STT_FUNC", **row)
-        for row in rows_of(found)
-    ]
+    result = []
+    for row in tables.table("symbols").rows("function", functions, _SYMBOL)[1]:
+        held = dict(zip(_SYMBOL, row, strict=True))
+        held["image"] = tables.images[held["image"]][0]
+        result.append(Symbol(section=None, type="STT_FUNC", **held))
+    return result
 
 
 def _instances(tables: Directory, functions: Collection[int]) -> list[Instance]:
     columns = ["id", "function", "image", "unit", "inlined", "out_of_line"]
-    _, found = tables.table("instances").where("function", functions, columns)
     result = []
-    for row in rows_of(found):
-        image, evidence = tables.images[row["image"]]
+    for number, function, image, unit, inlined, out_of_line in tables.table("instances").rows(
+        "function", functions, columns
+    )[1]:
+        name, evidence = tables.images[image]
         result.append(
             Instance(
-                row["id"],
-                row["function"],
-                image,
+                number,
+                function,
+                name,
                 evidence,
                 None,
-                row["unit"],
-                row["inlined"],
-                row["out_of_line"],
+                unit,
+                inlined,
+                out_of_line,
                 None,
                 None,
                 None,
@@ -153,22 +161,28 @@ def _instances(tables: Directory, functions: Collection[int]) -> list[Instance]:
 
 
 def _copies(tables: Directory, callees: Collection[int], all_names: Any) -> list[CallSite]:
-    """The inlined calls of functions, with the names of those whose code holds them."""
+    """The inlined calls of functions, with the names of those whose code holds them.
+
+    ``all_names`` are those of all functions, if they were read.
+    """
     import pyarrow as pa
 
     columns = ["caller", "callee", "callee_instance", "inline"]
-    _, found = tables.table("call_sites").where("callee", callees, columns)
-    sites = rows_of(found.filter(found["inline"]))
-    callers = tables.table("instances").at({row["caller"] for row in sites}, ["function", "image", "unit"])
+    _, rows = tables.table("call_sites").rows("callee", callees, columns)
+    sites = [row[:3] for row in rows if row[3]]
+    callers = tables.table("instances").at({caller for caller, _, _ in sites}, ["function", "image", "unit"])
     held = sorted({function for function, _, _ in callers.values()})
-    names = dict(zip(held, all_names.take(pa.array(held, pa.int64())).to_pylist(), strict=True))
+    if all_names is None:
+        names = {number: name for number, (name,) in tables.table("functions").at(held, ["name"]).items()}
+    else:
+        names = dict(zip(held, all_names.take(pa.array(held, pa.int64())).to_pylist(), strict=True))
     result = []
-    for row in sites:
-        function, image, unit = callers[row["caller"]]
+    for caller, callee, instance in sites:
+        function, image, unit = callers[caller]
         result.append(
             CallSite(
-                row["callee"],
-                row["callee_instance"],
+                callee,
+                instance,
                 names[function],
                 tables.images[image][0],
                 None,
@@ -188,16 +202,14 @@ def callers_named(names: Collection[str], kernels: Kernels) -> list[dict[str, fr
 
     def read(kernel: tuple[Kernel, Path]) -> dict[str, frozenset[str]]:
         tables = directory_at(kernel[1])
-        _, found = tables.table("functions").where("name", names, ["id", "name"])
-        called = dict(zip(found["id"].to_pylist(), found["name"].to_pylist(), strict=True))
+        called = dict(tables.table("functions").rows("name", names, ["id", "name"])[1])
         result: dict[str, set[str]] = {name: set() for name in names}
         if called:
-            _, found = tables.table("call_sites").where("callee", called, ["caller", "callee"])
-            sites = rows_of(found)
-            callers = tables.table("instances").at({row["caller"] for row in sites}, ["function"])
+            _, sites = tables.table("call_sites").rows("callee", called, ["caller", "callee"])
+            callers = tables.table("instances").at({caller for caller, _ in sites}, ["function"])
             known = tables.table("functions").at({function for (function,) in callers.values()}, ["name"])
-            for row in sites:
-                result[called[row["callee"]]].add(known[callers[row["caller"]][0]][0])
+            for caller, callee in sites:
+                result[called[callee]].add(known[callers[caller][0]][0])
         return {name: frozenset(held) for name, held in result.items()}
 
     return in_parallel(read, kernels)
@@ -207,11 +219,11 @@ def prototypes_named(names: Collection[str], kernels: Kernels) -> list[dict[str,
     """The prototypes of functions as debug information has them, by name, on each kernel."""
 
     def read(kernel: tuple[Kernel, Path]) -> dict[str, tuple[str, ...]]:
-        _, found = directory_at(kernel[1]).table("functions").where("name", names, ["name", "prototype"])
+        _, rows = directory_at(kernel[1]).table("functions").rows("name", names, ["name", "prototype"])
         result: dict[str, dict[str, None]] = {}
-        for row in rows_of(found):
-            if row["prototype"] is not None:
-                result.setdefault(row["name"], {})[row["prototype"]] = None
+        for name, prototype in rows:
+            if prototype is not None:
+                result.setdefault(name, {})[prototype] = None
         return {name: tuple(held) for name, held in result.items()}
 
     return in_parallel(read, kernels)

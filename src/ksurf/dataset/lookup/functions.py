@@ -1,21 +1,20 @@
 """Look-ups of functions, with instances, symbols and callers.
 
-Callers are found by scanning ``callee``, four bytes a call.
+In Parquet callers are found by scanning ``callee``, four bytes a call.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from ksurf.dataset.lookup.calls import CallMaker, unit_paths
 from ksurf.dataset.lookup.table import (
-    Directory,
     TableFile,
     directory_at,
     in_parallel,
@@ -23,7 +22,8 @@ from ksurf.dataset.lookup.table import (
     rows_of,
     stored_columns,
 )
-from ksurf.dataset.rows import CallSite, Frame, Function, FunctionRows, Instance, Symbol
+from ksurf.dataset.rows import CallSite, CallSites, Frame, Function, FunctionRows, Instance, Symbol
+from ksurf.dataset.unpacked.table import UnpackedTable
 from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
@@ -77,70 +77,81 @@ def reading_ahead(kernels: Sequence[tuple[Kernel, Path]]) -> Iterator[None]:
         thread.join()
 
 
-class _Tables(Directory):
+class _Tables:
     """The tables that tell of one kernel's functions."""
 
     def __init__(self, kernel: Kernel, directory: Path) -> None:
-        super().__init__(directory)
         self._kernel = kernel
-
-    @cached_property
-    def _units(self) -> Any:
-        return self.table("units").read(["path"])["path"]
-
-    def _unit(self, unit: int | None) -> str | None:
-        path: str | None = None if unit is None else self._units[unit].as_py()
-        return path
+        self._tables = directory_at(directory)
 
     def functions_named(self, names: Sequence[str], *, chains: bool) -> list[FunctionRows]:
-        _, found = self.table("functions").where("name", set(names), stored_columns("functions"))
-        functions = [Function(**row) for row in rows_of(found)]
-        ids = {function.id for function in functions}
-        instances = self._instances(ids) if ids else []
-        symbols = self._symbols(ids) if ids else []
-        sites = self._call_sites(ids, chains=chains) if ids else []
-        result = []
-        for name in names:
-            own = tuple(function for function in functions if function.name == name)
-            own_ids = {function.id for function in own}
-            result.append(
-                FunctionRows(
-                    self._kernel,
-                    name,
-                    own,
-                    tuple(instance for instance in instances if instance.function in own_ids),
-                    tuple(site for site in sites if site.callee in own_ids),
-                    tuple(symbol for symbol in symbols if symbol.function in own_ids),
-                )
+        _, rows = self._tables.table("functions").rows("name", set(names), stored_columns("functions"))
+        functions: dict[str, list[Function]] = {name: [] for name in names}
+        for row in rows:
+            functions[row[1]].append(Function(*row))
+        # What is found of all names at once, by the name that it belongs to.
+        name_of = {function.id: function.name for own in functions.values() for function in own}
+        instances: dict[str, list[Instance]] = {name: [] for name in names}
+        symbols: dict[str, list[Symbol]] = {name: [] for name in names}
+        sites: Mapping[str, Sequence[CallSite]] = {}
+        if name_of:
+            for instance in self._instances(name_of):
+                instances[name_of[instance.function]].append(instance)
+            for function, symbol in self._symbols(name_of):
+                symbols[name_of[function]].append(symbol)
+            sites = self._call_sites(name_of, chains=chains)
+        return [
+            FunctionRows(
+                self._kernel,
+                name,
+                tuple(functions[name]),
+                tuple(instances[name]),
+                sites.get(name, ()),
+                tuple(symbols[name]),
             )
-        return result
+            for name in names
+        ]
 
-    def _instances(self, functions: set[int]) -> list[Instance]:
-        _, found = self.table("instances").where("function", functions, stored_columns("instances"))
-        result = []
-        for row in rows_of(found):
-            (image, evidence), unit = self.images[row.pop("image")], row.pop("unit")
-            result.append(
-                Instance(image=image, evidence=evidence, unit=self._unit(unit), unit_id=unit, **row)
-            )
-        return result
+    def _instances(self, functions: Collection[int]) -> Iterator[Instance]:
+        _, rows = self._tables.table("instances").rows("function", functions, stored_columns("instances"))
+        units = unit_paths(self._tables, {row[3] for row in rows})
+        images = self._tables.images
+        for number, function, image, unit, *rest in rows:
+            yield Instance._make((number, function, *images[image], units[unit], unit, *rest))
 
-    def _symbols(self, functions: set[int]) -> list[Symbol]:
-        _, found = self.table("symbols").where("function", functions, stored_columns("symbols"))
-        return [Symbol(image=self.images[row.pop("image")][0], **row) for row in rows_of(found)]
+    def _symbols(self, functions: Collection[int]) -> Iterator[tuple[int, Symbol]]:
+        _, rows = self._tables.table("symbols").rows("function", functions, stored_columns("symbols"))
+        for name, function, instance, image, *rest in rows:
+            yield function, Symbol(name, function, instance, self._tables.images[image][0], *rest)
 
-    def _call_sites(self, callees: set[int], *, chains: bool) -> list[CallSite]:
+    def _call_sites(self, name_of: Mapping[int, str], *, chains: bool) -> Mapping[str, Sequence[CallSite]]:
+        """The calls of functions, by the functions' names."""
+        table = self._tables.table("call_sites")
+        if isinstance(table, UnpackedTable):
+            ids: dict[str, list[int]] = {}
+            for function, name in name_of.items():
+                ids.setdefault(name, []).append(function)
+            maker = CallMaker(self._tables, table, chains=chains)
+            return {name: CallSites(table.numbers("callee", own), maker) for name, own in ids.items()}
+        sites: dict[str, list[CallSite]] = {}
+        for site in self._read_sites(table, name_of, chains=chains):
+            sites.setdefault(name_of[site.callee], []).append(site)
+        return {name: tuple(own) for name, own in sites.items()}
+
+    def _read_sites(self, table: TableFile, callees: Collection[int], *, chains: bool) -> Iterator[CallSite]:
         columns = ["caller", "callee", "callee_instance", "inline", "depth"]
         if chains:
             columns += ["file", "line"]
-        numbers, found = self.table("call_sites").where("callee", callees, columns)
+        numbers, found = table.where("callee", callees, columns)
         sites = rows_of(found)
-        enclosing = self._enclosing(numbers, sites) if chains else []
-        callers = self.table("instances").at({s["caller"] for s in sites}, ["function", "image", "unit"])
+        enclosing = self._enclosing(table, numbers, sites) if chains else []
+        callers = self._tables.table("instances").at(
+            {s["caller"] for s in sites}, ["function", "image", "unit"]
+        )
         named = {function for function, _, _ in callers.values()}
         named |= {callee for chain in enclosing for callee, _, _ in chain}
-        names = self.table("functions").at(named, ["name", "decl_file"] if chains else ["name"])
-        result = []
+        names = self._tables.table("functions").at(named, ["name", "decl_file"] if chains else ["name"])
+        units = unit_paths(self._tables, {unit for _, _, unit in callers.values()})
         for index, site in enumerate(sites):
             function, image, unit = callers[site.pop("caller")]
             file, line = site.pop("file", None), site.pop("line", None)
@@ -152,27 +163,24 @@ class _Tables(Directory):
                     frames.append(Frame(names[callee][0], frame_file or around, frame_line))
                     around = names[callee][1]
                 file, chain = file or around, tuple(frames)
-            result.append(
-                CallSite(
-                    caller=names[function][0],
-                    image=self.images[image][0],
-                    unit=self._unit(unit),
-                    unit_id=unit,
-                    file=file,
-                    line=line,
-                    chain=chain,
-                    **site,
-                )
+            yield CallSite(
+                caller=names[function][0],
+                image=self._tables.images[image][0],
+                unit=units[unit],
+                unit_id=unit,
+                file=file,
+                line=line,
+                chain=chain,
+                **site,
             )
-        return result
 
     def _enclosing(
-        self, numbers: Sequence[int], sites: Sequence[dict[str, Any]]
+        self, table: TableFile, numbers: Sequence[int], sites: Sequence[dict[str, Any]]
     ) -> list[list[tuple[int, str | None, int | None]]]:
         """For each site the inlined calls around it, outermost first: callee, file and line."""
-        code = _Code(self.table("call_sites"))
+        code = _Code(table)
         chains = [code.enclosing(number, site["depth"]) for number, site in zip(numbers, sites, strict=True)]
-        rows = self.table("call_sites").at({n for chain in chains for n in chain}, ["callee", "file", "line"])
+        rows = table.at({n for chain in chains for n in chain}, ["callee", "file", "line"])
         return [[rows[number] for number in chain] for chain in chains]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ksurf.dataset.lookup.table import directory_at, in_parallel, names_of, rows_of, stored_columns
 from ksurf.dataset.rows import BtfId, ConfigOption, Export, Syscall, Tracepoint, TracepointField
+from ksurf.dataset.unpacked.cache import unpacked
+from ksurf.dataset.unpacked.file import UnpackedFile
 from ksurf.kernel import Kernel
 
 if TYPE_CHECKING:
@@ -89,11 +91,22 @@ def btf_ids(
     """The entries of these sets, or of all, that have one of these names, or any: of each kernel."""
 
     def read(kernel: tuple[Kernel, Path]) -> tuple[BtfId, ...]:
-        column, values = ("name", names) if sets is None else ("set", sets)
-        rows = _where(kernel[1], "btf_ids", values, column)
-        return tuple(BtfId(**row) for row in rows if names is None or row["name"] in names)
+        if sets is None:
+            return _btf_ids(kernel[1], "name", names)
+        active = unpacked()
+        told = None if active is None else active.once(kernel[1], _told_ids, frozenset(sets))
+        rows = _btf_ids(kernel[1], "set", sets) if told is None else told
+        return rows if names is None else tuple(row for row in rows if row.name in names)
 
     return in_parallel(read, kernels)
+
+
+def _told_ids(directory: Path, _: UnpackedFile, sets: frozenset[str]) -> tuple[BtfId, ...]:
+    return _btf_ids(directory, "set", sets)
+
+
+def _btf_ids(directory: Path, column: str, values: Collection[str] | None) -> tuple[BtfId, ...]:
+    return tuple(BtfId(**row) for row in _where(directory, "btf_ids", values, column))
 
 
 def tracepoint_names(kernels: _Kernels) -> set[str]:
@@ -151,7 +164,10 @@ def _where(
     tables = directory_at(directory)
     columns = stored_columns(table)
     file = tables.table(table)
-    rows = rows_of(file.read(columns) if values is None else file.where(column, set(values), columns)[1])
+    if values is None:
+        rows = rows_of(file.read(columns))
+    else:
+        rows = [dict(zip(columns, row, strict=True)) for row in file.rows(column, set(values), columns)[1]]
     if "image" in columns:
         for row in rows:
             row["image"] = tables.images[row["image"]][0]
@@ -162,13 +178,8 @@ def _tracepoints(directory: Path, names: Collection[str]) -> list[Tracepoint]:
     rows = _where(directory, "tracepoints", names)
     fields = defaultdict(list)
     if rows:
-        _, found = (
-            directory_at(directory)
-            .table("tracepoint_fields")
-            .where("tracepoint", {row["id"] for row in rows}, stored_columns("tracepoint_fields"))
-        )
-        for field in rows_of(found):
-            tracepoint = field.pop("tracepoint")
-            del field["position"]
-            fields[tracepoint].append(TracepointField(**field))
+        columns = ["tracepoint", *TracepointField.__slots__]
+        table = directory_at(directory).table("tracepoint_fields")
+        for tracepoint, *field in table.rows("tracepoint", {row["id"] for row in rows}, columns)[1]:
+            fields[tracepoint].append(TracepointField(*field))
     return [Tracepoint(class_=row.pop("class"), fields=tuple(fields[row.pop("id")]), **row) for row in rows]

@@ -1,4 +1,8 @@
-"""Parquet files whose rows can be had by value and by number, and what all look-ups share."""
+"""Parquet files whose rows can be had by value and by number, and what all look-ups share.
+
+Where a kernel is unpacked (:mod:`ksurf.dataset.unpacked`) and the caller wants that, its unpacked tables take
+the place of the files.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,13 @@ from contextvars import copy_context
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from ksurf.dataset.lookup.kept import Kept, kept
 from ksurf.dataset.schema import TABLES
+from ksurf.dataset.unpacked.cache import unpacked
+from ksurf.dataset.unpacked.file import UnpackedFile
+from ksurf.dataset.unpacked.table import UnpackedTable
 from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Directory",
+    "Table",
     "TableFile",
     "directory_at",
     "file_at",
@@ -31,6 +39,7 @@ __all__ = [
     "rows_of",
     "stored_columns",
     "unique",
+    "unpacked_at",
     "values_of",
 ]
 
@@ -57,7 +66,8 @@ def in_parallel(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
     """The work's results, in the order of the items."""
     import pyarrow.parquet  # noqa: F401  # once, before the threads, which would wait for each other's imports
 
-    count = min(len(items), os.cpu_count() or 1)
+    # What is unpacked is found in less time than threads are started.
+    count = 1 if unpacked() is not None else min(len(items), os.cpu_count() or 1)
     if count < 2:
         return [work(item) for item in items]
     # The threads keep what they read where this one does.
@@ -129,16 +139,19 @@ def _numbers(array: Any) -> list[int]:
 class Directory:
     """One kernel's tables, each opened when first needed."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the directory; nothing is read yet."""
+    def __init__(self, path: Path, unpacked: UnpackedFile | None = None) -> None:
+        """Name the directory, and its unpacked file if it has one; nothing is read yet."""
         self.path = path
-        self._opened: dict[str, TableFile] = {}
+        self._unpacked = unpacked
+        self._opened: dict[str, Table] = {}
 
-    def table(self, name: str) -> TableFile:
+    def table(self, name: str) -> Table:
         """The table of that name."""
-        if name not in self._opened:
-            self._opened[name] = file_at(self.path / f"{name}.parquet")
-        return self._opened[name]
+        found = self._opened.get(name)
+        if found is None:
+            own = None if self._unpacked is None else self._unpacked.table(name)
+            found = self._opened[name] = own or file_at(self.path / f"{name}.parquet")
+        return found
 
     @cached_property
     def images(self) -> list[tuple[str, str]]:
@@ -256,7 +269,14 @@ class TableFile:
             start += rows
         return numbers, pa.concat_tables(parts)
 
-    def at(self, numbers: Iterable[int], columns: list[str]) -> dict[int, tuple[Any, ...]]:
+    def rows(
+        self, column: str, values: Iterable[Any], columns: Sequence[str]
+    ) -> tuple[Sequence[int], list[tuple[Any, ...]]]:
+        """The same as numbers and rows of Python's values."""
+        numbers, found = self.where(column, values, list(columns))
+        return numbers, list(zip(*(values_of(found[name]) for name in columns), strict=True))
+
+    def at(self, numbers: Iterable[int], columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
         """The columns of the rows of these numbers."""
         import pyarrow as pa
 
@@ -265,7 +285,9 @@ class TableFile:
             by_group[bisect_right(self.starts, number) - 1].append(number)
         rows: dict[int, tuple[Any, ...]] = {}
         for group, members in by_group.items():
-            taken = self.read(columns, [group]).take(pa.array([n - self.starts[group] for n in members]))
+            taken = self.read(list(columns), [group]).take(
+                pa.array([n - self.starts[group] for n in members])
+            )
             values = zip(*(taken[column].to_pylist() for column in columns), strict=True)
             rows.update(zip(members, values, strict=True))
         return rows
@@ -293,14 +315,34 @@ def _among(column: Any, wanted: Any, bounds: Sequence[tuple[Any, Any] | None]) -
     return pc.is_in(column, value_set=wanted)
 
 
-def file_at(path: Path) -> TableFile:
-    """The file at a path, opened, or as it was opened before if what is read is kept."""
+Table: TypeAlias = TableFile | UnpackedTable
+"""A table, from wherever its rows are read."""
+
+
+def file_at(path: Path) -> Table:
+    """The table whose file is at a path: unpacked if that is wanted and there, else the file, opened, or as
+    it was opened before if what is read is kept.
+    """
+    if (found := unpacked_at(path)) is not None:
+        return found
     store = kept()
     return TableFile(path) if store is None else store.once(path, partial(TableFile, coded=True))
 
 
+def unpacked_at(path: Path) -> UnpackedTable | None:
+    """The unpacked table whose file is at a path, if that is wanted and there."""
+    active = unpacked()
+    file = None if active is None else active.file(path.parent)
+    return None if file is None else file.table(path.stem)
+
+
 def directory_at(path: Path) -> Directory:
-    """A kernel's tables, or those that were opened before if what is read is kept."""
+    """A kernel's tables: unpacked if that is wanted and they are, else those that were opened before if what
+    is read is kept.
+    """
+    active = unpacked()
+    if active is not None and (found := active.once(path, Directory)) is not None:
+        return found
     store = kept()
     return Directory(path) if store is None else store.once(path, Directory)
 

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ksurf.dataset.lookup.kept import kept
 from ksurf.dataset.lookup.table import (
+    Directory,
     directory_at,
     file_at,
     in_parallel,
-    rows_of,
     stored_columns,
     unique,
+    unpacked_at,
     values_of,
 )
 from ksurf.dataset.pool import segments_of
 from ksurf.dataset.rows import Definition, Member, TypeRow, TypeRows, TypeUse
+from ksurf.dataset.schema import POOLED
+from ksurf.dataset.unpacked.cache import unpacked
+from ksurf.dataset.unpacked.file import UnpackedFile
 from ksurf.errors import DatasetError
 from ksurf.kernel import Kernel
 
@@ -60,7 +64,17 @@ def type_names(kernels: Sequence[tuple[Kernel, Path]], *, kinds: Collection[str]
 
 def images_with_btf(kernels: Sequence[tuple[Kernel, Path]]) -> list[set[str]]:
     """The images of each kernel that ship BTF."""
-    return in_parallel(lambda kernel: _shipping(kernel[1]), kernels)
+
+    def read(kernel: tuple[Kernel, Path]) -> set[str]:
+        active = unpacked()
+        told = None if active is None else active.once(kernel[1], _told_shipping)
+        return _shipping(kernel[1]) if told is None else told
+
+    return in_parallel(read, kernels)
+
+
+def _told_shipping(directory: Path, _: UnpackedFile) -> set[str]:
+    return _shipping(directory)
 
 
 def _shipping(directory: Path) -> set[str]:
@@ -82,18 +96,22 @@ def _named(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of ``types`` and of ``type_uses``, with images by name."""
     tables = directory_at(directory)
-    _, found = tables.table("types").where("name", set(names), stored_columns("types"))
-    types = [row for row in rows_of(found) if row["kind"] in kinds]
+    types = [row for row in _rows(tables, "types", names) if row["kind"] in kinds]
     if not types:
         return [], []
     used: list[dict[str, Any]] = []
     if uses:
         keys = {row["definition"] for row in types}
-        _, found = tables.table("type_uses").where("name", set(names), stored_columns("type_uses"))
-        used = [row for row in rows_of(found) if row["definition"] in keys]
+        used = [row for row in _rows(tables, "type_uses", names) if row["definition"] in keys]
     for row in (*types, *used):
         row["image"] = tables.images[row["image"]][0]
     return types, used
+
+
+def _rows(tables: Directory, table: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    columns = stored_columns(table)
+    _, rows = tables.table(table).rows("name", set(names), columns)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _names(directory: Path, kinds: Collection[str]) -> pa.ChunkedArray:
@@ -102,6 +120,22 @@ def _names(directory: Path, kinds: Collection[str]) -> pa.ChunkedArray:
 
     table = directory_at(directory).table("types").read(["name", "kind"])
     return table["name"].filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds))))
+
+
+_MEMBER = [name for name in stored_columns("members") if name not in {"definition", "position"}]
+"""What a member has, in the order of :class:`~ksurf.dataset.rows.Member`."""
+
+
+def _unpacked(directory: Path, keys: Collection[int]) -> dict[int, Definition]:
+    """Those of the definitions that an unpacked segment has."""
+    definitions, members = (unpacked_at(directory / f"{name}.parquet") for name in POOLED)
+    assert definitions is not None and members is not None
+    found = {}
+    for row in definitions.rows("key", keys, stored_columns("definitions"))[1]:
+        _, own = members.rows("definition", row[:1], _MEMBER)
+        key, kind, name, size, signed, type_, tags = row
+        found[key] = Definition(key, kind, name, size, signed, type_, tags, tuple(map(Member._make, own)))
+    return found
 
 
 class _Segment:
@@ -134,9 +168,8 @@ class _Segment:
             return {}
         key = self._members.read(["definition"], [group])["definition"]
         mask = pc.equal(key, keys[0]) if len(keys) == 1 else pc.is_in(key, value_set=keys.combine_chunks())
-        columns = [name for name in stored_columns("members") if name not in {"definition", "position"}]
-        rows = self._members.read(columns, [group]).filter(mask)
-        made = list(map(Member._make, zip(*(values_of(rows[column]) for column in columns), strict=True)))
+        rows = self._members.read(_MEMBER, [group]).filter(mask)
+        made = list(map(Member._make, zip(*(values_of(rows[column]) for column in _MEMBER), strict=True)))
         members = {}
         start = 0
         runs = pc.run_end_encode(key.filter(mask).combine_chunks())
@@ -156,14 +189,18 @@ def _from_pool(
     """
     import pyarrow as pa
 
-    store = kept()
+    store, active = kept(), unpacked()
     found: dict[int, Definition] = {} if store is None else store.definitions
+    if active is not None:
+        found = active.known(keys)
     missing = keys - found.keys()
     if not missing:
         return found
     wanted = pa.array(sorted(missing), pa.uint64())
 
     def read(directory: Path) -> dict[int, Definition]:
+        if unpacked_at(directory / "definitions.parquet") is not None:
+            return _unpacked(directory, missing)
         segment = _Segment(directory)
         groups = narrowed(segment) if narrowed else range(len(segment.definitions.groups))
         return segment.read(wanted, groups)
@@ -171,6 +208,8 @@ def _from_pool(
     segments = dict.fromkeys(segment for _, directory in kernels for segment in _segments(directory))
     for part in in_parallel(read, list(segments)):
         found.update(part)
+        if active is not None:
+            active.learn(part)
     if missing := keys - found.keys():
         pool = next(iter(segments), kernels[0][1]).parent
         raise DatasetError(
@@ -180,8 +219,14 @@ def _from_pool(
     return found
 
 
+def _told_segments(directory: Path, _: UnpackedFile) -> list[Path]:
+    return segments_of(directory)
+
+
 def _segments(directory: Path) -> list[Path]:
-    store = kept()
+    store, active = kept(), unpacked()
+    if active is not None:
+        return active.once(directory, _told_segments) or segments_of(directory)
     if store is None:
         return segments_of(directory)
     return store.once(directory / "manifest.json", lambda manifest: segments_of(manifest.parent))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ksurf.dataset.lookup.table import file_at, in_parallel, values_of
 from ksurf.dataset.pool import segments_of
 from ksurf.dataset.rows import Member
+from ksurf.dataset.unpacked.table import UnpackedTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,6 +78,10 @@ def fields_of(name: str, keys: Collection[int], directories: Sequence[Path]) -> 
     def read(segment: Path) -> dict[int, list[Member]]:
         file = file_at(segment / "members.parquet")
         found: dict[int, list[Member]] = {}
+        if isinstance(file, UnpackedTable):
+            for key, *member in file.rows("definition", keys, ["definition", *columns])[1]:
+                found.setdefault(key, []).append(Member(*member))
+            return found
         # The row groups of both files hold the same definitions.
         groups = file_at(segment / "definitions.parquet").overlapping("name", [name])
         for group in (number for number in groups if number < len(file.groups)):

@@ -15,8 +15,9 @@ from typing import Any
 
 from ksurf.dataset.lookup.brief import symbols_in_brief
 from ksurf.dataset.lookup.kept import reading_once
-from ksurf.dataset.lookup.table import TableFile, directory_at, in_parallel, values_of
+from ksurf.dataset.lookup.table import Table, TableFile, directory_at, in_parallel, values_of
 from ksurf.dataset.rows import Caller, FileRows, Function, Instance, WrittenCall
+from ksurf.dataset.unpacked.table import UnpackedTable
 from ksurf.kernel import Kernel
 
 __all__ = ["callees_of", "functions_written"]
@@ -85,6 +86,9 @@ class _Text:
 
         if not names:
             return set()
+        table = self._tables.table("functions")
+        if isinstance(table, UnpackedTable):
+            return set(table.numbers("name", names))
         wanted = pa.array([name.encode("utf-8", "replace").decode() for name in names], pa.string())
         return set(pc.indices_nonzero(pc.is_in(self._functions["name"], value_set=wanted)).to_pylist())
 
@@ -118,7 +122,7 @@ class _Text:
                 callee_line=called[callee][2],
                 inline=inline,
                 file=call_file,
-                line=None if line == _NO_LINE else line,
+                line=line,
                 chain=tuple(called[one][0] for one in chain),
                 copies=count.copies,
                 holders=tuple(dict.fromkeys(called[holders[caller][0]][0] for caller in count.holders)),
@@ -169,8 +173,13 @@ class _Text:
         import pyarrow.compute as pc
 
         code = self._tables.table("instances").read(["function", "image", "unit", "inlined", "out_of_line"])
-        wanted = pa.array(sorted(functions), pa.int32())
-        numbers = pc.indices_nonzero(pc.is_in(code["function"], value_set=wanted)).to_pylist()
+        table = self._tables.table("instances")
+        numbers: Sequence[int]
+        if isinstance(table, UnpackedTable):
+            numbers = table.numbers("function", functions)
+        else:
+            wanted = pa.array(sorted(functions), pa.int32())
+            numbers = pc.indices_nonzero(pc.is_in(code["function"], value_set=wanted)).to_pylist()
         rows = _taken(code, ["function", "image", "unit", "inlined", "out_of_line"], numbers)
         paths = self._paths({unit for _, _, unit, _, _ in rows.values()})
         result = []
@@ -206,7 +215,7 @@ def _taken(table: Any, columns: list[str], numbers: Iterable[int]) -> dict[int, 
 
 _NO_LINE = -1
 
-_Key = tuple[int, int, bool, str | None, int, tuple[int, ...]]
+_Key = tuple[int, int, bool, str | None, int | None, tuple[int, ...]]
 """Function, callee, inline, file, line, and the functions in between."""
 
 
@@ -219,22 +228,18 @@ class _Count:
 class _Calls:
     """The rows of ``call_sites`` that are written in some functions, and those that call them, counted."""
 
-    def __init__(
-        self, table: TableFile, functions: set[int], instances: dict[int, int], *, nested: bool
-    ) -> None:
+    def __init__(self, table: Table, functions: set[int], instances: dict[int, int], *, nested: bool) -> None:
         self.calls: dict[_Key, _Count] = {}
         self.callers: dict[tuple[int, int, bool], int] = {}
         """By callee, the instance whose code holds the call, and whether it is inlined."""
         self._table = table
         self._instances = instances
         self._nested = nested
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[int, _Group | _UnpackedGroup] = {}
         own = [*instances] if instances else []
-        in_own, _ = table.where("caller", own, ["caller"]) if own else ([], None)
-        numbers, found = table.where("callee", functions, ["callee", "caller", "inline", "depth"])
+        in_own, _ = table.rows("caller", own, ["caller"]) if own else ([], None)
         roots = []
-        for number, row in zip(numbers, zip(*(values_of(found[c]) for c in ("callee", "caller", "inline")),
-                                            strict=True), strict=True):  # fmt: skip
+        for number, row in zip(*table.rows("callee", functions, ["callee", "caller", "inline"]), strict=True):
             self.callers[row] = self.callers.get(row, 0) + 1
             if row[2]:
                 roots.append((number, row[0]))
@@ -276,13 +281,15 @@ class _Calls:
             if self._nested and group.inlines[index] and len(chain) == depth:
                 chain.append(group.callees[index])
 
-    def _count(self, function: int, group: _Group, index: int, chain: tuple[int, ...]) -> None:
+    def _count(
+        self, function: int, group: _Group | _UnpackedGroup, index: int, chain: tuple[int, ...]
+    ) -> None:
         key = (
             function,
             group.callees[index],
             bool(group.inlines[index]),
             group.file(index),
-            group.lines[index],
+            group.line(index),
             chain,
         )
         count = self.calls.get(key)
@@ -292,13 +299,16 @@ class _Calls:
         if len(count.holders) < _HOLDERS:
             count.holders[group.callers[index]] = None
 
-    def _at(self, number: int) -> tuple[_Group, int]:
+    def _at(self, number: int) -> tuple[_Group | _UnpackedGroup, int]:
         at = bisect_right(self._table.starts, number) - 1
         if at not in self._groups:
             # The walk goes on from group to group, and a step back at times.
             while len(self._groups) >= _GROUPS:
                 del self._groups[next(iter(self._groups))]
-            self._groups[at] = _Group(self._table, at)
+            if isinstance(self._table, UnpackedTable):
+                self._groups[at] = _UnpackedGroup(self._table)
+            else:
+                self._groups[at] = _Group(self._table, at)
         return self._groups[at], number - self._table.starts[at]
 
 
@@ -313,7 +323,7 @@ class _Group:
         self.depths = _memory(read["depth"])
         self.callees = _memory(read["callee"])
         self.inlines = _memory(read["inline"].cast(pa.int32()))
-        self.lines = _memory(read["line"].fill_null(_NO_LINE))
+        self._lines = _memory(read["line"].fill_null(_NO_LINE))
         coded = _whole(read["file"])
         if not pa.types.is_dictionary(coded.type):
             coded = coded.dictionary_encode()
@@ -323,6 +333,21 @@ class _Group:
     def file(self, index: int) -> str | None:
         """The file that is named, which is rare."""
         return self._names[self._files[index]]
+
+    def line(self, index: int) -> int | None:
+        """The line, if it is known."""
+        line = self._lines[index]
+        return None if line == _NO_LINE else line
+
+
+class _UnpackedGroup:
+    """The same of an unpacked table, all of whose rows are one group."""
+
+    def __init__(self, table: UnpackedTable) -> None:
+        self.callers, self.depths, self.callees, self.inlines = map(
+            table.column, ("caller", "depth", "callee", "inline")
+        )
+        self.file, self.line = (table.column(name).value for name in ("file", "line"))
 
 
 def _whole(column: Any) -> Any:
