@@ -152,4 +152,5 @@ def test_the_nearest_name_comes_first(asked: str, first: str) -> None:
 
 def test_nothing_near_is_nothing() -> None:
     assert near("zzzzzzzzzz", KNOWN) == []
+    assert near("vfs_read" * 10_000, KNOWN) == []  # at once, whatever is asked for
     assert len(near("vfs_rea", [f"vfs_read{n}" for n in range(9)], limit=3)) == 3

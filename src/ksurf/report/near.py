@@ -14,6 +14,8 @@ _RATIO = 0.75
 """How much of two names has to be the same, as difflib counts it: twice what both have, of what they have."""
 _PART = 4
 """A name this long counts as near if the other has it as a part."""
+_LONGEST = 200
+"""No name is longer, and the parts of one grow with the square of its length."""
 _OTHER_LETTERS = 4
 """How many kinds of letters may be in one of the names alone."""
 
@@ -25,6 +27,8 @@ def near(name: str, known: pa.StringArray | Iterable[str], limit: int = 5) -> li
     """
     from difflib import SequenceMatcher
 
+    if len(name) > _LONGEST:
+        return []
     folded = name.casefold().strip("_")
     letters = set(folded)
     matcher = SequenceMatcher(None, "", folded, autojunk=False)

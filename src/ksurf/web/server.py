@@ -1,86 +1,135 @@
-"""Runs the application: one process or several, on one address."""
+"""Runs the application: one process, or several that answer on one socket."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
-from contextlib import suppress
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from starlette.applications import Starlette
-
-from ksurf.errors import InputError
+from ksurf.errors import InputError, KsurfError
 from ksurf.web.explorer import Settings
 
-__all__ = ["from_environment", "serve"]
+__all__ = ["serve"]
 
-_PREFIX = "KSURF_SERVE_"
-"""Of the variables by which several processes of a server are told their settings."""
+_BACKLOG = 1024
+_SHORT_LIFE = 5.0
+"""Seconds: a process that ends earlier has failed to start, and would again."""
+_PATIENCE = 0.2
+_GRACE = 8.0
+"""Seconds that processes have to end what they are at."""
 
 
 def serve(settings: Settings, host: str, port: int, workers: int) -> int:
-    """Answer until the process is told to stop; the exit status."""
+    """Answer until the process is told to stop; the exit status.
+
+    Raises ``InputError`` if the address cannot be listened on, and ``KsurfError`` if no process comes up.
+    """
     import click
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
-    listening = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    click.echo(f"http://{shown}:{listening.getsockname()[1]}/  (Ctrl-C stops it)")
-
-    variables = {
-        "DATASET": str(settings.dataset),
-        "BASELINE": settings.baseline or "",
-        "CACHE": str(settings.cache or ""),
-        "UPLOADS": "1" if settings.uploads else "",
-    }
-    os.environ.update({f"{_PREFIX}{name}": value for name, value in variables.items()})
-    config = uvicorn.Config(
-        "ksurf.web.server:from_environment",
-        factory=True,
-        workers=workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
-        if workers == 1:
-            server.run(sockets=[listening])
-        else:
-            Multiprocess(config, sockets=[listening]).run()
+    with _listening(host, port) as listening, _stoppable() as stopped:
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"http://{shown}:{listening.getsockname()[1]}/  (Ctrl-C stops it)")
+        running = [_start(settings, listening) for _ in range(workers)]
+        try:
+            while not stopped:
+                time.sleep(_PATIENCE)
+                running = [_kept(worker, settings, listening) for worker in running]
+        finally:
+            _stop([worker.process for worker in running])
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """Take the port, before anything else is done."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen(_BACKLOG)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(
+                f"cannot listen on {host} port {port}: {reason}", "--port 0 takes any that is free"
+            ) from error
+        yield listening
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """A list that is not empty any more once a signal has come."""
+    came: list[int] = []
+    chosen = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, _frame: came.append(got)) for number in chosen}
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(1024)
-        listening.set_inheritable(True)
-    except OSError as error:
-        listening.close()
-        raise InputError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}",
-            "--port 0 takes any that is free",
-        ) from error
-    return listening
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def from_environment() -> Starlette:
-    """Make the application of what :func:`serve` left for its processes."""
-    from ksurf.web.app import application
+class _Worker:
+    """A process that answers."""
 
-    named = {name: os.environ[f"{_PREFIX}{name}"] for name in ("DATASET", "BASELINE", "CACHE", "UPLOADS")}
-    return application(
-        Settings(
-            Path(named["DATASET"]),
-            named["BASELINE"] or None,
-            Path(named["CACHE"]) if named["CACHE"] else None,
-            bool(named["UPLOADS"]),
-        )
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.started = time.monotonic()
+
+
+def _start(settings: Settings, listening: socket.socket) -> _Worker:
+    told = {
+        "socket": listening.fileno(),
+        "parent": os.getpid(),
+        "dataset": str(settings.dataset),
+        "baseline": settings.baseline,
+        "cache": None if settings.cache is None else str(settings.cache),
+        "uploads": settings.uploads,
+    }
+    command = [sys.executable, "-m", "ksurf.web.worker", json.dumps(told)]
+    # In a session of its own: Ctrl-C is for the process that was started, which tells the others.
+    process = subprocess.Popen(
+        command,
+        pass_fds=[listening.fileno()],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env=_environment(),
     )
+    return _Worker(process)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment; the modules are found where this process found them."""
+    package = str(Path(__file__).parents[2])
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package}
+
+
+def _kept(worker: _Worker, settings: Settings, listening: socket.socket) -> _Worker:
+    """The worker, or one that takes its place if it has died."""
+    status = worker.process.poll()
+    if status is None:
+        return worker
+    if time.monotonic() - worker.started < _SHORT_LIFE:
+        raise KsurfError(f"a process of the server ended at once, with status {status}")
+    return _start(settings, listening)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    until = time.monotonic() + _GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -94,3 +94,17 @@
     }
   });
 })();
+
+// ---- trees: what a line holds is fetched when it is opened for the first time
+document.addEventListener("toggle", async (event) => {
+  const details = event.target;
+  const address = details.open && details.dataset.part;
+  if (!address) return;
+  delete details.dataset.part;
+  const answer = await fetch(address);
+  if (!answer.ok) return;
+  const part = document.createElement("div");
+  // Made by this server, which escapes what is not its own.
+  part.innerHTML = await answer.text();
+  details.append(part);
+}, true);
