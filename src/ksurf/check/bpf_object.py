@@ -38,11 +38,14 @@ _FLAVOR = re.compile(r"(.*[^_])___[^_]")
 _WEAK = Guard("__weak")
 
 
-def read_objects(path: str) -> list[Consumer]:
-    """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none."""
+def read_objects(path: str, called: str | None = None) -> list[Consumer]:
+    """Read every eBPF object of a file: itself, or those that it carries; none, if it is and has none.
+
+    ``called`` is the path whose name it bears, where that is not the one at which it lies.
+    """
     from ksurf import _core
 
-    name = PurePath(path).name
+    name = PurePath(called or path).name
     for suffix in (".bpf.o", ".o"):
         name = name.removesuffix(suffix) or name
     try:

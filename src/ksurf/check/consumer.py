@@ -31,9 +31,9 @@ from ksurf.check.content import (
 )
 from ksurf.check.dependency import Consumer, ConsumerKind, Kind
 from ksurf.kernel import Kernel
-from ksurf.progress import Reporter, Task
+from ksurf.progress import Reporter, Silent, Task
 
-__all__ = ["STDIN", "Found", "Kernels", "Unreadable", "find"]
+__all__ = ["STDIN", "Found", "Kernels", "Unreadable", "find", "find_sent"]
 
 Kernels = Sequence[tuple[Kernel, Path]]
 """Kernels of a dataset, each with its directory."""
@@ -85,6 +85,16 @@ def find(paths: Sequence[str], reporter: Reporter, kernels: Kernels = ()) -> Fou
         return _Search(task, kernels).run(paths)
 
 
+def find_sent(path: str, name: str, kernels: Kernels = ()) -> Found:
+    """Read the consumers in one file that a stranger sent under a name; none if ksurf checks no such thing.
+
+    It stands for itself: what lies beside it is not looked at, and what is an archive or compressed is not
+    opened. What goes wrong without the reader's knowing why is raised.
+    """
+    with Silent().task("") as task:
+        return _Search(task, kernels).sent(_Place(name, disk=path), path)
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where something is for a person, wherever its bytes lie."""
@@ -97,6 +107,11 @@ class _Place:
     @property
     def text(self) -> str:
         return self.path if self.member is None else f"{self.path}: {self.member}"
+
+    @property
+    def file(self) -> str | None:
+        """The path that a person knows, of a file of its own; all else is copied to one of its name."""
+        return None if self.disk is None else self.path
 
     @property
     def name(self) -> str:
@@ -145,6 +160,13 @@ class _Search:
             else:
                 self._file(path, named=True)
         return Found(tuple(self._whole()), self._skipped, tuple(self._unreadable))
+
+    def sent(self, place: _Place, path: str) -> Found:
+        with open(path, "rb") as file, _mapped(file) as data:  # noqa: PTH123
+            kind = kind_of(data, strict=False)
+            if kind is not None:
+                self._consumers += self._readers.read(kind, data, place, None)
+        return Found(tuple(self._whole()), 0, tuple(self._unreadable))
 
     def _whole(self) -> Iterator[Consumer]:
         """The consumers of which something was read; the others could not be, and no line of a list."""
@@ -400,12 +422,12 @@ class _Readers:
             from ksurf.check.bpf_object import read_objects
 
             with _on_disk(data, place) as path:
-                return [place.given(one, path) for one in read_objects(path)]
+                return [place.given(one, path) for one in read_objects(path, place.file)]
         if kind is ConsumerKind.MODULE:
             from ksurf.check.module import read_module
 
             with _on_disk(data, place) as path:
-                return [place.given(read_module(path), path)]
+                return [place.given(read_module(path, place.file), path)]
         shown = place.member or place.path
         if kind is ConsumerKind.BPFTRACE:
             from ksurf.check.bpftrace import read_script

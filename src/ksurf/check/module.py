@@ -72,16 +72,17 @@ def module_info(needs: ModuleNeeds) -> ModuleInfo:
     )
 
 
-def read_module(path: str) -> Consumer:
+def read_module(path: str, called: str | None = None) -> Consumer:
     """What the module at ``path`` needs, which may be compressed.
 
-    Of one that cannot be read only the reason is told.
+    Of one that cannot be read only the reason is told. ``called`` is the path whose name it bears, where that
+    is not the one at which it lies.
     """
     import pyarrow as pa
 
     from ksurf import _core
 
-    name = _file_name(path)
+    name = _file_name(called or path)
     try:
         needs = _core.module_needs(path)
     except (_core.ReadError, OSError) as error:
