@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ksurf.web.multipart import FormError, parts
@@ -26,6 +26,9 @@ FORM = (
     b"\x7fELF\r\n------WebKitFormBoundar\r\n--\r\n\r\n"
     b"------WebKitFormBoundaryx--\r\n"
 )
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes is the machine's business."""
 
 
 async def stream(data: bytes, size: int) -> AsyncIterator[bytes]:
@@ -93,6 +96,7 @@ def test_a_field_has_a_limit() -> None:
         asyncio.run(run())
 
 
+@SLOW
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, len(FORM) - 1), st.binary(max_size=4))),
     st.integers(1, 99),
@@ -105,6 +109,7 @@ def test_a_damaged_form_is_read_or_refused(damage: Sequence[tuple[bool, int, byt
         read(bytes(data), size=size)
 
 
+@SLOW
 @given(st.binary(max_size=300).filter(lambda data: b"--b" not in data), st.integers(1, 50))
 def test_any_content_arrives_as_it_is(content: bytes, size: int) -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + content + b"\r\n--b--"
