@@ -1,4 +1,4 @@
-"""A small dataset for the pages of the explorer: all kinds of symbols, calls, and changes between versions."""
+"""A small dataset for the explorer's pages: all kinds of symbols, calls, changes between versions."""
 
 from __future__ import annotations
 
