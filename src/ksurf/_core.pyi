@@ -35,6 +35,7 @@ __all__ = [
     "extract_files",
     "extract_host",
     "extract_package",
+    "file_stamps",
     "head",
     "module_needs",
     "module_types",
@@ -361,6 +362,9 @@ class NamesProgress:
         """What is going on: ``"listing"``, ``"reading"``, ``"joining"``, ``"done"``."""
     def cancel(self) -> None:
         """Make the building stop soon; it then raises :class:`InterruptedError`."""
+
+def file_stamps(paths: list[str]) -> list[tuple[int, int] | None]:
+    """The times, in nanoseconds, and the sizes of files; ``None`` for what cannot be asked."""
 
 def build_names(tree: str, target: str, *, threads: int = 0, progress: NamesProgress | None = None) -> None:
     """Make the index of the files below ``tree`` in the folder ``target``, replacing one that is there.

@@ -255,7 +255,7 @@ mod _core {
     use super::walk::core_walk;
 
     #[pymodule_export]
-    use super::source::{build_names, NamesProgress, NamesReader};
+    use super::source::{build_names, file_stamps, NamesProgress, NamesReader};
 
     #[pymodule_export]
     use super::core::{core_relocations, core_resolve};

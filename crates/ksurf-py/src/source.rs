@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -96,6 +97,17 @@ pub fn build_names(
 ) -> PyResult<()> {
     let progress = progress.map_or_else(Arc::default, |p| Arc::clone(&p.0));
     py.detach(|| build(&tree, &target, threads, &progress)).map_err(|e| exception(&e))
+}
+
+/// The times, in nanoseconds, and the sizes of files. A file is a call of the system, after each of which Python's
+/// threads would take turns.
+#[pyfunction]
+pub fn file_stamps(py: Python<'_>, paths: Vec<PathBuf>) -> Vec<Option<(i64, u64)>> {
+    let stamp = |path: &PathBuf| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec()), found.size()))
+    };
+    py.detach(|| paths.iter().map(stamp).collect())
 }
 
 /// A definition as Python takes it: what it is, where, and what it belongs to.

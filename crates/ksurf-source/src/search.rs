@@ -33,8 +33,10 @@ pub struct Matches {
 const LONGEST_LINE: usize = 2000;
 /// So much memory may a compiled pattern take, and as much again while it runs.
 const PATTERN_SIZE: usize = 16 << 20;
-/// So many files are read before it is looked whether there are matches enough.
-const AT_ONCE: usize = 256;
+/// So many files are read before it is looked whether there are matches enough, then twice as many, and so on.
+const AT_FIRST: usize = 256;
+/// But never more: in between it is asked whether to go on.
+const AT_ONCE: usize = 4096;
 
 /// Finds the first `limit` lines that match; `glob` chooses files by their paths: `*` and `?` stay within a name, `**`
 /// goes through folders. `is_cancelled` is asked again and again: a pattern that says little has all files read.
@@ -73,7 +75,12 @@ pub fn search(
         }
     }
     let mut matches = Matches { is_complete: true, ..Matches::default() };
-    for files in files.chunks(AT_ONCE) {
+    let mut rest = &files[..];
+    let mut count = AT_FIRST;
+    while !rest.is_empty() {
+        let (files, others) = rest.split_at(count.min(rest.len()));
+        rest = others;
+        count = (2 * count).min(AT_ONCE);
         if is_cancelled() {
             return Err(Error::Cancelled);
         }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -69,9 +69,8 @@ pub enum NoText {
     Unreadable(std::io::Error),
 }
 
-/// Reads a file of a tree into a buffer.
+/// Reads a file of a tree into a buffer, whose content is of no use if that fails.
 pub fn read(root: &Path, path: &[u8], buffer: &mut Vec<u8>) -> std::result::Result<(), NoText> {
-    buffer.clear();
     let whole = root.join(OsStr::from_bytes(path));
     // A link that took the file's place is not followed, and a pipe is not waited for.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -83,15 +82,22 @@ pub fn read(root: &Path, path: &[u8], buffer: &mut Vec<u8>) -> std::result::Resu
     read_open(file, metadata.len(), buffer)
 }
 
-fn read_open(file: File, size: u64, buffer: &mut Vec<u8>) -> std::result::Result<(), NoText> {
+fn read_open(mut file: File, size: u64, buffer: &mut Vec<u8>) -> std::result::Result<(), NoText> {
     if size > LARGEST {
         return Err(NoText::TooLarge);
     }
-    buffer.reserve(size as usize + 1);
-    file.take(LARGEST + 1).read_to_end(buffer).map_err(NoText::Unreadable)?;
-    if buffer.len() as u64 > LARGEST {
-        return Err(NoText::TooLarge);
+    // With one call of the system where `read_to_end` needs three: there are a hundred thousand files.
+    buffer.resize(size as usize, 0);
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(NoText::Unreadable(error)),
+        }
     }
+    buffer.truncate(filled);
     if memchr::memchr(0, &buffer[..buffer.len().min(BINARY_WITHIN)]).is_some() {
         return Err(NoText::Binary);
     }

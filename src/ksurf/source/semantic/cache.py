@@ -10,13 +10,13 @@ folder holds what is of one kernel, group and format, so that it goes as a whole
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from typing import NamedTuple
 
+from ksurf._core import file_stamps
 from ksurf.source.flags import BUILD, TREE
 from ksurf.source.recent import Recent
 from ksurf.source.semantic.codec import Input, decode, decode_inputs, encode
@@ -114,24 +114,16 @@ class Cache:
 
     def _compare(self, inputs: list[Input], stats: dict[str, tuple[int, int] | None]) -> bool | None:
         """Tell if times or sizes have changed; ``None`` if contents have."""
+        unknown = [name for name, _, _, _ in inputs if name not in stats]
+        stats.update(zip(unknown, file_stamps([*map(self._real, unknown)]), strict=True))
         changed = False
         for name, time, size, digest in inputs:
-            if name not in stats:
-                stats[name] = self._stat(name)
             if stats[name] != (time, size):
                 now = self._input(name)
                 if now is None or now[3] != digest:
                     return None
                 changed = True
         return changed
-
-    def _stat(self, name: str) -> tuple[int, int] | None:
-        try:
-            # A Path would take as long as the question: there are 800 files.
-            found = os.stat(self._real(name))  # noqa: PTH116
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
 
     def through(self, file: str, is_generated: bool) -> str | None:
         """Return the object of the unit through which a header was read before."""
