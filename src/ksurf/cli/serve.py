@@ -32,9 +32,23 @@ Examples:
     help="Processes that answer.",
 )
 @click.option("--baseline", metavar="SELECTOR", help="The kernel around which the others are laid out.")
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where tables are unpacked for quick answers; by default KSURF_CACHE, else the user's cache folder.",
+)
 @click.option("--no-uploads", is_flag=True, help="Do not check files that are sent.")
 @dataset_option
-def command(host: str, port: int, workers: int, baseline: str | None, no_uploads: bool, dataset: Path) -> int:
+def command(
+    host: str,
+    port: int,
+    workers: int,
+    baseline: str | None,
+    cache: Path | None,
+    no_uploads: bool,
+    dataset: Path,
+) -> int:
     """Open the dataset in a browser: search, symbols, comparisons, checks, source and plots.
 
     It listens on this machine only, unless --host says otherwise. Stop it with Ctrl-C.
@@ -42,4 +56,4 @@ def command(host: str, port: int, workers: int, baseline: str | None, no_uploads
     from ksurf.web.explorer import Settings
     from ksurf.web.server import serve
 
-    return serve(Settings(dataset, baseline, uploads=not no_uploads), host, port, workers)
+    return serve(Settings(dataset, baseline, cache, uploads=not no_uploads), host, port, workers)

@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ksurf.dataset.unpacked.cache import reading_unpacked
 from ksurf.errors import KsurfError
 from ksurf.web.explorer import Explorer, Settings
 from ksurf.web.pages import HEADERS, STATIC, error_page
@@ -41,6 +42,7 @@ def application(settings: Settings) -> Starlette:
         middleware=[
             Middleware(_Headers),
             Middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
+            Middleware(_Unpacked, explorer=explorer),
         ],
         exception_handlers={KsurfError: error_page, HTTPException: error_page, Exception: error_page},
         lifespan=lifespan,
@@ -69,3 +71,15 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class _Unpacked:
+    """Lets look-ups of each request use the tables that are unpacked."""
+
+    def __init__(self, app: ASGIApp, explorer: Explorer) -> None:
+        self._app = app
+        self._explorer = explorer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with reading_unpacked(self._explorer.unpacked):
+            await self._app(scope, receive, send)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ksurf.dataset.manifest import Manifest
 from ksurf.dataset.store import RefusedKernel, Store
+from ksurf.dataset.unpacked.cache import Unpacked
 from ksurf.errors import InputError, NoSuchKernelError
 from ksurf.kernel import Kernel
 from ksurf.selector import Selector, select
@@ -20,7 +21,7 @@ from ksurf.source.browse import Browser
 from ksurf.source.files import is_plain_path
 from ksurf.web.addresses import LiveAddresses, source_path
 
-__all__ = ["Explorer", "Settings", "Snapshot", "chosen"]
+__all__ = ["Explorer", "Settings", "Snapshot", "chosen", "state_of"]
 
 _CHECK_SECONDS = 1.0
 """How long the dataset is taken to be what it was: it may change while a server runs."""
@@ -101,6 +102,7 @@ class Explorer:
         """Name the dataset; it is read when something is asked."""
         self.settings = settings
         self.store = Store(settings.dataset)
+        self.unpacked = Unpacked(settings.dataset, settings.cache)
         self._lock = Lock()
         self._snapshot: Snapshot | None = None
         self._state: object = None
@@ -113,22 +115,12 @@ class Explorer:
         with self._lock:
             now = time.monotonic()
             if self._snapshot is None or now - self._checked >= _CHECK_SECONDS:
-                state = self._state_now()
+                state = state_of(self.settings.dataset)
                 if self._snapshot is None or state != self._state:
                     self._snapshot = self._load()
                     self._state = state
                 self._checked = now
             return self._snapshot
-
-    def _state_now(self) -> object:
-        """What changes when a kernel comes, goes or is replaced."""
-        kernels = self.settings.dataset / "kernels"
-        try:
-            return kernels.stat().st_mtime_ns, sorted(
-                (path.name, path.stat().st_mtime_ns) for path in kernels.iterdir()
-            )
-        except OSError:
-            return None
 
     def _load(self) -> Snapshot:
         manifests, refused = self.store.load()
@@ -168,6 +160,15 @@ class Explorer:
         """End what runs beside this process."""
         with self._browsing:
             self._browser.close()
+
+
+def state_of(dataset: Path) -> object:
+    """What changes when a kernel of a dataset comes, goes or is replaced."""
+    kernels = dataset / "kernels"
+    try:
+        return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in kernels.iterdir()))
+    except OSError:
+        return ()
 
 
 def chosen(snapshot: Snapshot, text: str | None, among: Sequence[Kernel]) -> Kernel:

@@ -1,8 +1,7 @@
-"""Runs the application: one process, or several that answer on one socket."""
+"""Runs the explorer: processes that answer on one socket, and one that prepares quick answers."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -14,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ksurf.errors import InputError, KsurfError
-from ksurf.web.explorer import Settings
+from ksurf.web.child import tell
+from ksurf.web.explorer import Settings, state_of
 
 __all__ = ["serve"]
 
@@ -36,13 +36,13 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     with _listening(host, port) as listening, _stoppable() as stopped:
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"http://{shown}:{listening.getsockname()[1]}/  (Ctrl-C stops it)")
-        running = [_start(settings, listening) for _ in range(workers)]
+        processes = _Processes(settings, listening, workers)
         try:
             while not stopped:
                 time.sleep(_PATIENCE)
-                running = [_kept(worker, settings, listening) for worker in running]
+                processes.look_after()
         finally:
-            _stop([worker.process for worker in running])
+            processes.stop()
     return 0
 
 
@@ -76,33 +76,80 @@ def _stoppable() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-class _Worker:
-    """A process that answers."""
+class _Process:
+    """One process of the server."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.started = time.monotonic()
+    def __init__(self, module: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> None:
+        # In a session of its own: Ctrl-C is for the process that was started, which tells the others.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_environment(),
+        )
+        self._started = time.monotonic()
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self._started
+
+    def tell_to_stop(self) -> None:
+        if self.status is None:
+            self._process.terminate()
+
+    def wait(self, until: float) -> None:
+        try:
+            self._process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
-def _start(settings: Settings, listening: socket.socket) -> _Worker:
-    told = {
-        "socket": listening.fileno(),
-        "parent": os.getpid(),
-        "dataset": str(settings.dataset),
-        "baseline": settings.baseline,
-        "cache": None if settings.cache is None else str(settings.cache),
-        "uploads": settings.uploads,
-    }
-    command = [sys.executable, "-m", "ksurf.web.worker", json.dumps(told)]
-    # In a session of its own: Ctrl-C is for the process that was started, which tells the others.
-    process = subprocess.Popen(
-        command,
-        pass_fds=[listening.fileno()],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        env=_environment(),
-    )
-    return _Worker(process)
+class _Processes:
+    """All of them."""
+
+    def __init__(self, settings: Settings, listening: socket.socket, workers: int) -> None:
+        self._settings = settings
+        self._listening = listening
+        self._workers = [self._worker() for _ in range(workers)]
+        self._preparing: _Process | None = None
+        self._prepared: object = None
+
+    def _worker(self) -> _Process:
+        descriptor = self._listening.fileno()
+        return _Process("ksurf.web.worker", str(descriptor), tell(self._settings), descriptors=(descriptor,))
+
+    def look_after(self) -> None:
+        """Put others in the place of those that have died, and prepare again when the dataset is another."""
+        for index, worker in enumerate(self._workers):
+            if worker.status is None:
+                continue
+            if worker.age < _SHORT_LIFE:
+                raise KsurfError(f"a process of the server ended at once, with status {worker.status}")
+            self._workers[index] = self._worker()
+        if self._preparing is not None and self._preparing.status is not None:
+            self._preparing = None
+        state = state_of(self._settings.dataset)
+        if self._preparing is None and state != self._prepared:
+            # Those that answer come first: the first page is waited for.
+            if self._prepared is None and self._workers[0].age < _SHORT_LIFE / 2:
+                return
+            self._prepared = state
+            self._preparing = _Process("ksurf.web.prepare", tell(self._settings))
+
+    def stop(self) -> None:
+        """End all of them; those that do not want to are killed."""
+        every = [*self._workers, *([self._preparing] if self._preparing else [])]
+        for process in every:
+            process.tell_to_stop()
+        until = time.monotonic() + _GRACE
+        for process in every:
+            process.wait(until)
 
 
 def _environment() -> dict[str, str]:
@@ -110,26 +157,3 @@ def _environment() -> dict[str, str]:
     package = str(Path(__file__).parents[2])
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{path}" if path else package}
-
-
-def _kept(worker: _Worker, settings: Settings, listening: socket.socket) -> _Worker:
-    """The worker, or one that takes its place if it has died."""
-    status = worker.process.poll()
-    if status is None:
-        return worker
-    if time.monotonic() - worker.started < _SHORT_LIFE:
-        raise KsurfError(f"a process of the server ended at once, with status {status}")
-    return _start(settings, listening)
-
-
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    until = time.monotonic() + _GRACE
-    for process in processes:
-        try:
-            process.wait(max(0.1, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
