@@ -10,6 +10,8 @@ import json
 import lzma
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -23,6 +25,7 @@ import pytest
 
 from ksurf.cli import run as ksurf
 from ksurf.web import upload
+from ksurf.web.body import Body
 from ksurf.web.limits import Limits
 from ksurf.web.refusal import Reason, Refusal
 from ksurf.web.upload import Bounds, Checked, Checks, clean_name
@@ -416,6 +419,60 @@ def test_whoever_goes_away_leaves_nothing(
         assert checks._admitted == 0
 
     use(dataset, goes)
+
+
+def test_a_form_whose_sender_goes_away_leaves_nothing(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker(monkeypatch, "time.sleep(60)")
+    messages = [{"type": "http.request", "body": FORM % (b"", b"x", LIST)}]
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await asyncio.sleep(0.5)
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def goes(checks: Checks) -> Checked | Refusal | None:
+        async with Body(receive) as body:
+            return await body.while_there(checks.check_form(body, "multipart/form-data; boundary=b"))
+
+    assert use(dataset, goes) is None
+
+
+def test_a_server_that_is_killed_leaves_nothing(dataset: Path, tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys
+sys.path[:] = {sys.path}
+from pathlib import Path
+from ksurf.web import upload
+upload._START = {CONFINED!r} + "os.write(1, b'up'); time.sleep(60)"
+async def once():
+    yield {LIST!r}
+async def run():
+    checks = upload.Checks(Path({str(dataset)!r}))
+    task = asyncio.create_task(checks.check(once()))
+    while checks._turns._value == 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1)
+    print("up", flush=True)
+    await task
+asyncio.run(run())
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"up\n"
+        (started,) = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        server.kill()
+    ended = time.monotonic() + 10
+    while Path("/proc", started).exists() and is_running(started):
+        assert time.monotonic() < ended
+        time.sleep(0.01)
+
+
+def is_running(process: str) -> bool:
+    """Whether it is more than what its new parent has not looked at yet."""
+    with suppress(FileNotFoundError):
+        return Path("/proc", process, "stat").read_text().rpartition(") ")[2][0] != "Z"
+    return False
 
 
 def test_what_breaks_while_it_arrives_goes_on(dataset: Path) -> None:
