@@ -14,7 +14,7 @@ __all__ = ["main", "print_error", "run"]
 
 COMMANDS = (
     *("kernels", "pull", "add", "ls", "rm", "search", "show", "diff", "history", "sql"),
-    *("check", "deps", "summary", "source", "surface", "serve"),
+    *("check", "deps", "summary", "source", "surface", "plot", "serve"),
 )
 """In the order of their use; each is the object ``command`` of the module of its name."""
 
@@ -29,6 +29,7 @@ Examples:
   ksurf diff 6.12 7.3 --kind struct              what differs between two kernels
   ksurf check biotop.bpf.o                       what of a program breaks, where, and what to do
   ksurf surface virt/kvm --changed               what a part of the source depends on outside itself
+  ksurf plot churn --output churn.svg            what changes from kernel to kernel, as a picture
   ksurf serve                                    all of it in a browser
 """
 

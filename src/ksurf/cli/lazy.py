@@ -9,7 +9,10 @@ __all__ = ["LazyGroup"]
 
 
 class LazyGroup(click.Group):
-    """The commands of a package: one module each, whose object ``command`` it is."""
+    """The commands of a package: one module each, whose object ``command`` it is.
+
+    A command ``struct-growth`` is the module ``struct_growth``.
+    """
 
     def __init__(self, *arguments: Any, package: str, modules: tuple[str, ...], **others: Any) -> None:
         """Name the package and, in the order of their use, its modules that are commands."""
@@ -25,5 +28,5 @@ class LazyGroup(click.Group):
         """Load a command."""
         if cmd_name not in self._modules:
             return None
-        command: click.Command = import_module(f"{self._package}.{cmd_name}").command
+        command: click.Command = import_module(f"{self._package}.{cmd_name.replace('-', '_')}").command
         return command

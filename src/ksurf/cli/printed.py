@@ -13,8 +13,8 @@ from ksurf.errors import InputError
 __all__ = ["printed", "written"]
 
 
-def printed(text: str) -> None:
-    """Print a text that has all its ends of lines.
+def printed(text: str | bytes) -> None:
+    """Print a text that has all its ends of lines, or bytes as they are.
 
     A reader that goes away (``| head``) has seen enough: the exit status still says what was found.
     """
@@ -34,9 +34,9 @@ def _forget_the_rest() -> None:
     os.close(nowhere)
 
 
-def written(text: str, path: Path) -> None:
-    """Write a text into a file."""
+def written(text: str | bytes, path: Path) -> None:
+    """Write a text, or bytes, into a file."""
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
     except OSError as error:  # a full disk names no file
         raise InputError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""What each plot shows, as plain numbers and words, and how these are computed."""
