@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ksurf.cli.beside import beside
+from ksurf.beside import beside
 from ksurf.errors import DatasetError, KsurfError
 
 
@@ -73,7 +73,7 @@ def test_ctrl_c_ends_both_and_prints_no_traceback_of_the_other(tmp_path: Path) -
         # A shell in the background has its children ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "os.cpu_count = lambda: 2\n"
-        "from ksurf.cli.beside import beside\n"
+        "from ksurf.beside import beside\n"
         "with beside(lambda: time.sleep(600)):\n"
         "    try:\n"
         "        print('ready', flush=True)\n"

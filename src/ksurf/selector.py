@@ -4,11 +4,12 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from ksurf.errors import InputError, NoSuchKernelError
 from ksurf.kernel import GENERIC, Kernel, arch_name, version_key
 
-__all__ = ["Selector", "select"]
+__all__ = ["Selector", "select", "two_of"]
 
 # "686" is a flavor of Debian's, not a version.
 _VERSION = re.compile(r"(?:^|-)(?!686(?:-|$))(\d+(?:\.\d+)*(?:[-~]rc\d+)?)(?=-|$)")
@@ -109,3 +110,15 @@ def select(kernels: Iterable[Kernel], selectors: Sequence[Selector]) -> list[Ker
         if not any(map(selector.matches, kernels)):
             raise NoSuchKernelError(f"no kernel matches {selector.text!r}", selector.suggestion(kernels))
     return [kernel for kernel in kernels if not selectors or any(s.matches(kernel) for s in selectors)]
+
+
+def two_of(kernels: Iterable[Kernel], first: str, second: str) -> tuple[Kernel, Kernel]:
+    """The kernels that two selectors mean: the newest of one distribution, arch and flavor, if can be."""
+
+    def fit(pair: tuple[Kernel, Kernel]) -> tuple[bool, bool, bool, Kernel, Kernel]:
+        a, b = pair
+        return a.distro == b.distro, a.arch == b.arch, a.flavor == b.flavor, a, b
+
+    kernels = list(kernels)
+    before, after = (select(kernels, [Selector.parse(text)]) for text in (first, second))
+    return max(product(before, after), key=fit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import click
 
@@ -14,7 +13,7 @@ from ksurf.kernel import Kernel
 from ksurf.selector import Selector, select
 from ksurf.series import default_baseline
 
-__all__ = ["baseline_of", "manifests", "two_of"]
+__all__ = ["baseline_of", "manifests"]
 
 
 def manifests(store: Store, selectors: Sequence[str]) -> list[Manifest]:
@@ -46,14 +45,3 @@ def baseline_of(kernels: Sequence[Kernel], selector: str | None) -> Kernel:
     if selector is None:
         return default_baseline(kernels)
     return max(select(kernels, [Selector.parse(selector)]))
-
-
-def two_of(kernels: Sequence[Kernel], first: str, second: str) -> tuple[Kernel, Kernel]:
-    """The kernels that two selectors mean: the newest of one distribution, arch and flavor, if can be."""
-
-    def fit(pair: tuple[Kernel, Kernel]) -> tuple[bool, bool, bool, Kernel, Kernel]:
-        a, b = pair
-        return a.distro == b.distro, a.arch == b.arch, a.flavor == b.flavor, a, b
-
-    before, after = (select(kernels, [Selector.parse(text)]) for text in (first, second))
-    return max(product(before, after), key=fit)

@@ -42,13 +42,14 @@ def command(old: str, new: str, kinds: tuple[str, ...], form: str, everything: b
     A and B are selectors, of which each means the newest kernel of the dataset that it matches. Where there
     is a choice, kernels of one distribution, architecture and flavor are taken.
     """
-    from ksurf.cli.beside import beside
-    from ksurf.cli.choose import manifests, two_of
+    from ksurf.beside import beside
+    from ksurf.cli.choose import manifests
     from ksurf.cli.garbage import none_looked_for
     from ksurf.dataset.store import Store
     from ksurf.report.attachability import ATTACHABILITY, attachability_diff
     from ksurf.report.diff import FORMS, Written
     from ksurf.report.everything import DIFF_KINDS, POOLED_KINDS, differences
+    from ksurf.selector import two_of
 
     store = Store(dataset)
     before, after = two_of([m.kernel for m in manifests(store, ())], old, new)
