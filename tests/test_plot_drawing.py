@@ -135,6 +135,7 @@ def test_what_is_drawn_is_written_too() -> None:
     assert {"amd64 cloud, by version", "other architectures"} <= set(written)
     written = texts(plot.draw(FIGURES["struct-growth"]))
     assert {"struct kvm", "absent", "1,128", "+6.0%", "holes 2", "bytes"} <= set(written)
+    assert "(✘)" in texts(plot.draw(availability("kprobe x", count=14)))
     written = texts(plot.draw(FIGURES["availability"]))
     assert {"field task_struct::pid", "✔", "◇", "◐", "≠", "✘", "(≠)", "Flavors"} <= set(written)
 

@@ -22,9 +22,11 @@ _NAMES = 460
 _GAP = 14
 """Between groups of kernels."""
 _LABEL = 13
+_SIGN, _NARROW_SIGN, _BRACKETS = 15, 10, 30
+"""Sizes of signs: the smaller one of those in brackets, in columns that are narrower than that."""
 _WORDS = {
     Outcome.OK: "ok",
-    Outcome.GUARDED: "guarded: absent, and the program copes",
+    Outcome.GUARDED: "guarded: the program copes without it",
     Outcome.PARTIAL: "partial",
     Outcome.CHANGED: "changed",
     Outcome.BROKEN: "broken",
@@ -132,8 +134,8 @@ def _row(
         sheet.text(
             left + cell / 2,
             middle,
-            f"({sign})" if found.accepted and cell >= 30 else sign,
-            15,
+            f"({sign})" if found.accepted else sign,
+            _NARROW_SIGN if found.accepted and cell < _BRACKETS else _SIGN,
             color=contrasting(fill.color) if found.outcome is not Outcome.OK else sheet.theme.muted,
             align="center",
             valign="center_baseline",
