@@ -22,6 +22,7 @@ __all__ = [
     "ReturnTypeChanged",
     "compare_definitions",
     "compare_prototypes",
+    "paired_params",
     "parse_prototype",
 ]
 
@@ -210,7 +211,7 @@ def _name_span(text: str) -> tuple[int, int] | None:
 
 def compare_prototypes(old: Prototype, new: Prototype) -> list[Change]:
     """The changes from one prototype to another: what was added, removed, changed, and then the order."""
-    pairs = _pairs(old.params, new.params)
+    pairs = paired_params(old.params, new.params)
     paired_old, paired_new = {a for a, _ in pairs}, {b for _, b in pairs}
     changes: list[Change] = []
     changes += [ParamAdded(p) for index, p in enumerate(new.params) if index not in paired_new]
@@ -231,7 +232,7 @@ def compare_prototypes(old: Prototype, new: Prototype) -> list[Change]:
     return changes
 
 
-def _pairs(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
+def paired_params(old: Sequence[Param], new: Sequence[Param]) -> list[tuple[int, int]]:
     """Which old parameter is which new one, in the old order.
 
     Names say it where both have them. What is left between two such pairs is the same parameter under another

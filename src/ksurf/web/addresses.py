@@ -18,8 +18,10 @@ __all__ = [
     "Addresses",
     "LiveAddresses",
     "SiteAddresses",
+    "compare_path",
     "field_name",
     "file_of",
+    "kernel_path",
     "source_path",
     "symbol_path",
 ]
@@ -47,6 +49,19 @@ def field_name(path: str) -> str:
 def source_path(tree: str, file: str = "") -> str:
     """The path of a file or a folder of a tree: ``/source/debian-7.3/virt/kvm/kvm_main.c``."""
     return "/".join(["/source", *(_quoted(part) for part in (tree, *file.split("/")) if part)])
+
+
+def kernel_path(id_: str, form: str | None = None) -> str:
+    """The path of a kernel's page."""
+    return f"/kernels/{_quoted(id_)}{f'.{form}' if form else ''}"
+
+
+def compare_path(
+    old: str, new: str, form: str | None = None, kind: str | None = None, name: str | None = None
+) -> str:
+    """The path of the comparison of two kernels, by their ids, or of a symbol on them."""
+    of_symbol = symbol_path(kind, name) if kind is not None and name is not None else ""
+    return f"/compare/{_quoted(old)}/{_quoted(new)}{of_symbol}{f'.{form}' if form else ''}"
 
 
 def _quoted(part: str) -> str:

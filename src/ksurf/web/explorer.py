@@ -15,11 +15,13 @@ from ksurf.dataset.store import RefusedKernel, Store
 from ksurf.dataset.unpacked.cache import Unpacked
 from ksurf.errors import InputError, NoSuchKernelError
 from ksurf.kernel import Kernel
+from ksurf.paths import cache_dir
 from ksurf.selector import Selector, select
 from ksurf.series import Groups, default_baseline, group
 from ksurf.source.browse import Browser
 from ksurf.source.files import is_plain_path
 from ksurf.web.addresses import LiveAddresses, source_path
+from ksurf.web.pairs import Pairs
 
 __all__ = ["Explorer", "Settings", "Snapshot", "chosen", "state_of"]
 
@@ -109,6 +111,7 @@ class Explorer:
         self._checked = 0.0
         self._browsing = Lock()
         self._browser = Browser(settings.dataset)
+        self.pairs = Pairs(settings.dataset, (settings.cache or cache_dir()) / "compare")
 
     def snapshot(self) -> Snapshot:
         """The dataset as it is now, or was a second ago."""
@@ -158,6 +161,7 @@ class Explorer:
 
     def close(self) -> None:
         """End what runs beside this process."""
+        self.pairs.close()
         with self._browsing:
             self._browser.close()
 

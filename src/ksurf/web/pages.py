@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 import ksurf
 from ksurf.errors import DatasetError, KsurfError
-from ksurf.web.addresses import Addresses, LiveAddresses, symbol_path
+from ksurf.web.addresses import Addresses, LiveAddresses, compare_path, kernel_path, symbol_path
 
 if TYPE_CHECKING:
     from ksurf.web.explorer import Explorer
@@ -68,7 +68,9 @@ def _templates() -> Environment:
 
 
 def page(request: Request, template: str, *, http_status: int = 200, **values: Any) -> Response:
-    """Answer with a template. It has ``to`` and ``symbol_at`` for links, and ``asked``, the search's text."""
+    """Answer with a template. It has ``to``, ``symbol_at``, ``kernel_at`` and ``compare_at`` for links, and
+    ``asked``, the search's text.
+    """
     addresses: Addresses = getattr(request.state, "addresses", None) or LiveAddresses()
 
     def symbol_at(kind: str, name: str, form: str | None = None, anchor: str = "") -> str | None:
@@ -80,6 +82,8 @@ def page(request: Request, template: str, *, http_status: int = 200, **values: A
         .render(
             to=addresses.to,
             symbol_at=symbol_at,
+            kernel_at=lambda *about: addresses.to(kernel_path(*about)),
+            compare_at=lambda *about: addresses.to(compare_path(*about)),
             is_live=isinstance(addresses, LiveAddresses),
             **{"asked": "", "source_at": _nowhere, **values},
         )
