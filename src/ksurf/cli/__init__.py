@@ -14,7 +14,7 @@ __all__ = ["main", "print_error", "run"]
 
 COMMANDS = (
     *("kernels", "pull", "add", "ls", "rm", "search", "show", "diff", "history", "sql"),
-    *("check", "deps", "summary", "source", "surface", "plot", "serve"),
+    *("check", "deps", "summary", "source", "surface", "plot", "serve", "site"),
 )
 """In the order of their use; each is the object ``command`` of the module of its name."""
 

@@ -90,12 +90,12 @@ class SiteAddresses:
 
     def __init__(self, pages: Collection[str], here: str) -> None:
         """Name the paths that the site has, and that of the page that links."""
-        self._pages = pages
+        self._pages = {unquote(page) for page in pages}
         self._here = file_of(here)
 
     def to(self, path: str, query: Mapping[str, str] | None = None, anchor: str = "") -> str | None:
         """The address from this page; nothing answers queries in a site."""
-        if path not in self._pages or any((query or {}).values()):
+        if unquote(path) not in self._pages or any((query or {}).values()):
             return None
         target = quote(file_of(path), safe="/:%")
         way = posixpath.relpath(target, posixpath.dirname(quote(self._here, safe="/:%")) or ".")

@@ -29,4 +29,6 @@ def main(descriptor: int, text: str) -> None:
 
 
 if __name__ == "__main__":
+    # As in ksurf.cli: pyarrow would load numpy, of which only pictures have a use.
+    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
     main(int(sys.argv[1]), sys.argv[2])

@@ -53,16 +53,33 @@
     chosen = -1;
     input.setAttribute("aria-expanded", String(!list.hidden));
   };
+  // A site has no server to ask, but a list of its symbols.
+  let symbols = null;
+  const inList = async (text) => {
+    symbols ??= fetch(form.dataset.index).then((answer) => answer.json());
+    const root = new URL(form.dataset.index, location.href);
+    const rank = (name) => (name === text ? 0 : name.startsWith(text) ? 1 : 2);
+    const hits = (await symbols)
+      .map((one) => ({ ...one, folded: one.name.toLowerCase() }))
+      .filter((one) => one.folded.includes(text))
+      .sort((a, b) => rank(a.folded) - rank(b.folded) || a.name.length - b.name.length || (a.name < b.name ? -1 : 1));
+    return { hits: hits.slice(0, 20).map((one) => ({ ...one, on: "", href: new URL(one.href, root).href })) };
+  };
+  const onServer = async (text) => {
+    request = new AbortController();
+    const answer = await fetch(`${input.dataset.suggest}?q=${encodeURIComponent(text)}`, { signal: request.signal });
+    return answer.ok ? answer.json() : { hits: [] };
+  };
+  form.hidden = false;
   const ask = async () => {
     const text = input.value.trim();
     if (text === asked) return;
     asked = text;
     request?.abort();
     if (!text) return close();
-    request = new AbortController();
     try {
-      const answer = await fetch(`${input.dataset.suggest}?q=${encodeURIComponent(text)}`, { signal: request.signal });
-      if (answer.ok) show(await answer.json());
+      const found = await (form.dataset.index ? inList(text.toLowerCase()) : onServer(text));
+      if (asked === text) show(found);
     } catch (error) {
       if (error.name !== "AbortError") close();
     }
