@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,9 @@ from ksurf.acquire.mirror import apt_mirrors
 from ksurf.errors import KsurfError
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from browser import Look, Visitor
     from material import Material
     from real_kernels import RealKernels
     from real_sources import RealSources
@@ -110,3 +115,48 @@ def material() -> Material:
     from material import Material
 
     return Material(_test_cache())
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Return a browser; for one module only, since nothing else can run an event loop beside it."""
+    from browser import chromium, why_missing
+
+    if reason := why_missing():
+        pytest.skip(reason)
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def shots(note: Callable[[str], None]) -> Path:
+    """Return the folder of the browser's screenshots, emptied of those of the run before."""
+    from browser import OUTPUT
+
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    note(f"screenshots of the explorer: {OUTPUT}")
+    return OUTPUT
+
+
+@pytest.fixture(scope="session")
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a server with a small dataset of all sorts of things."""
+    from browser import serving
+    from made_web import web_dataset
+
+    folder = tmp_path_factory.mktemp("explorer")
+    with serving(web_dataset(folder / "dataset"), folder) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(
+    chromium: Browser, explorer: str, shots: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[Look], Visitor]]:
+    """Return what opens the explorer for somebody who looks at it so; complaints fail the test."""
+    from browser import visiting
+
+    with ExitStack() as open_ones:
+        yield lambda look: open_ones.enter_context(
+            visiting(chromium, explorer, look, shots / request.node.originalname)
+        )

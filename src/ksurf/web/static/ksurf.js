@@ -89,7 +89,7 @@
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       if (list.hidden) return;
       event.preventDefault();
-      choose(chosen + (event.key === "ArrowDown" ? 1 : -1));
+      choose(event.key === "ArrowDown" ? chosen + 1 : Math.max(chosen, 0) - 1);
     } else if (event.key === "Escape") {
       close();
     } else if (event.key === "Enter" && chosen >= 0 && !list.hidden) {

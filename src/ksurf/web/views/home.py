@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from ksurf.report.kinds import KINDS
 from ksurf.web.matrix import table_of
-from ksurf.web.pages import explorer_of, page
+from ksurf.web.pages import STATIC, explorer_of, page
 
 __all__ = ["ROUTES"]
 
@@ -26,4 +26,9 @@ def home(request: Request) -> Response:
     )
 
 
-ROUTES = [Route("/", home)]
+def icon(_request: Request) -> Response:
+    """What a browser asks for beside what is no page: Markdown, JSON, a picture."""
+    return FileResponse(STATIC / "icon.svg")
+
+
+ROUTES = [Route("/", home), Route("/favicon.ico", icon)]
