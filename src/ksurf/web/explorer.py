@@ -21,6 +21,7 @@ from ksurf.series import Groups, default_baseline, group
 from ksurf.source.browse import Browser
 from ksurf.source.files import is_plain_path
 from ksurf.web.addresses import LiveAddresses, source_path
+from ksurf.web.drawings import Drawings
 from ksurf.web.pairs import Pairs
 
 __all__ = ["Explorer", "Settings", "Snapshot", "chosen", "state_of"]
@@ -105,6 +106,7 @@ class Explorer:
         self.settings = settings
         self.store = Store(settings.dataset)
         self.unpacked = Unpacked(settings.dataset, settings.cache)
+        self.drawings = Drawings(settings.dataset, (settings.cache or cache_dir()) / "drawings")
         self._lock = Lock()
         self._snapshot: Snapshot | None = None
         self._state: object = None
