@@ -163,6 +163,15 @@ def test_a_kernel_is_chosen(client: TestClient) -> None:
     assert client.get("/struct/kvm", params={"kernel": "nothing"}).status_code == 404
 
 
+def test_what_to_use_instead_is_told(client: TestClient) -> None:
+    page = client.get("/enum/pid_type").text
+    assert "/instead/" not in page
+    made = client.get("/instead/struct/nothing").text
+    assert "broken" in made and "6.1 amd64" in made
+    assert "has it on all kernels" in client.get("/instead/struct/changing").text
+    assert "<html" not in client.get("/instead/struct/nothing", params={"part": "1"}).text
+
+
 def test_bad_names_are_answered_with_near_ones(client: TestClient) -> None:
     answer = client.get("/struct/kvmm")
     assert answer.status_code == 404
@@ -187,7 +196,9 @@ def test_bad_names_are_answered_with_near_ones(client: TestClient) -> None:
         "",
     ],
 )
-@pytest.mark.parametrize("kind", ["function", "struct", "field", "config", "kernels", "calls", "static"])
+@pytest.mark.parametrize(
+    "kind", ["function", "struct", "field", "config", "kernels", "calls", "instead/struct", "static"]
+)
 def test_hostile_names_do_no_harm(client: TestClient, kind: str, name: str) -> None:
     answer = client.get(f"/{kind}/{name}")
     assert answer.status_code in {200, 404}
@@ -285,11 +296,12 @@ def server(dataset: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process.wait()
 
 
-def _children(parent: int) -> list[int]:
+def _workers(parent: int) -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+            is_child = int(status.read_text().rpartition(")")[2].split()[1]) == parent
+            if is_child and b"ksurf.web.worker" in status.with_name("cmdline").read_bytes():
                 found.append(int(status.parent.name))
         except OSError:
             continue
@@ -314,7 +326,7 @@ def test_it_serves_and_stops(server: tuple[subprocess.Popen[str], str]) -> None:
     process, address = server
     assert address.startswith("http://127.0.0.1:")
     assert httpx.get(f"{address}struct/kvm", timeout=30).status_code == 200
-    workers = _children(process.pid)
+    workers = _workers(process.pid)
     assert len(workers) == 2
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
@@ -327,10 +339,10 @@ def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
     process, address = server
     assert httpx.get(address, timeout=30).status_code == 200
     time.sleep(5.5)
-    first, second = _children(process.pid)
+    first, second = _workers(process.pid)
     os.kill(first, signal.SIGKILL)
     time.sleep(0.6)
-    workers = _children(process.pid)
+    workers = _workers(process.pid)
     assert len(workers) == 2 and second in workers and first not in workers
     assert httpx.get(address, timeout=30).status_code == 200
     process.kill()

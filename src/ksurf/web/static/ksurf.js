@@ -123,5 +123,6 @@ document.addEventListener("toggle", async (event) => {
   const part = document.createElement("div");
   // Made by this server, which escapes what is not its own.
   part.innerHTML = await answer.text();
+  details.querySelector(":scope > .unscripted")?.remove();
   details.append(part);
 }, true);
