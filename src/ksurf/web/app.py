@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import perf_counter
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -52,7 +53,7 @@ def application(settings: Settings) -> Starlette:
 
 
 class _Headers:
-    """Puts the headers on every answer, also on those of errors and of files."""
+    """Puts the headers on every answer, also on those of errors and of files; and how long it took to make."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,9 +63,12 @@ class _Headers:
             await self._app(scope, receive, send)
             return
 
+        came = perf_counter()
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                headers["server-timing"] = f"total;dur={(perf_counter() - came) * 1000:.1f}"
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-cache")
