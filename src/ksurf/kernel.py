@@ -6,7 +6,7 @@ that a distribution installs when nothing else is asked for, whatever that distr
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import NamedTuple
 
 __all__ = [
@@ -90,6 +90,7 @@ def arch_name(word: str) -> str | None:
     return _ARCH_NAMES.get(word.lower())
 
 
+@lru_cache(maxsize=4096)
 def version_key(version: str) -> tuple[tuple[int, ...] | int, ...]:
     """Return a key that sorts as Debian Policy 5.6.12 orders versions (epoch, upstream version, revision).
 
@@ -120,6 +121,7 @@ def _character_order(character: str) -> int:
     return ord(character) if character.isascii() and character.isalpha() else ord(character) + 256
 
 
+@lru_cache(maxsize=4096)
 def upstream_version(version: str) -> str | None:
     """Return the kernel's own version inside a package's or a release's: ``6.12.117``, ``7.3-rc7``."""
     found = _UPSTREAM.match(version.partition(":")[2] if re.match(r"\d+:", version) else version)
@@ -265,6 +267,7 @@ def extends(version: str, prefix: str) -> bool:
     return version.startswith(prefix) and not re.match(r"[0-9A-Za-z]", version[len(prefix) :])
 
 
+@lru_cache(maxsize=4096)
 def file_safe(part: str) -> str:
     """Return any text as a part of a file's name, without ``_``."""
     # A leading dot would make a hidden file, or climb out of a directory.

@@ -53,7 +53,7 @@ def application(settings: Settings) -> Starlette:
 
 
 class _Headers:
-    """Puts the headers on every answer, also on those of errors and of files; and how long it took to make."""
+    """Puts the headers on every answer, also on those of errors and files, and how long it took to make."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ksurf.kernel import Kernel, version_key
 
@@ -20,8 +21,13 @@ class KernelTable:
     """By architecture and flavor: the kernels of each version, of which there may be none or several."""
 
 
-def table_of(kernels: Sequence[Kernel]) -> KernelTable:
+def table_of(kernels: Iterable[Kernel]) -> KernelTable:
     """Lay kernels out, amd64 and arm64 first."""
+    return _table_of(tuple(kernels))
+
+
+@lru_cache(maxsize=16)  # those of the dataset, on every page
+def _table_of(kernels: tuple[Kernel, ...]) -> KernelTable:
     versions = sorted({kernel.base_version for kernel in kernels}, key=version_key)
     held: dict[tuple[str, str, str], dict[str, list[Kernel]]] = {}
     distros = {kernel.distro for kernel in kernels}

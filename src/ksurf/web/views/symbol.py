@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from ksurf.report.find import near_names
 from ksurf.report.found import function_reports, symbol_reports
 from ksurf.report.kinds import KINDS, SymbolKind, comparison
 from ksurf.report.layout import Report
-from ksurf.series import group
+from ksurf.series import Member, group
 from ksurf.surface.attach import Mechanism, Verdict
 from ksurf.surface.attach_change import by_name
 from ksurf.surface.function import FunctionStatus
@@ -168,7 +168,7 @@ def _attach(status: Any) -> Mapping[Mechanism, Verdict]:
 
 def _stories(snapshot: Snapshot, statuses: Mapping[Kernel, Any], kernel: Kernel) -> dict[str, FieldStory]:
     """What happened to the fields along the series of the kernel that is shown."""
-    series = group([one for one in snapshot.kernels if one.distro == kernel.distro], kernel).regular
+    series = _series(snapshot.kernels, kernel)
     contents = [
         (member.label, statuses[member.kernel].variants[0].content)
         for member in series
@@ -177,6 +177,12 @@ def _stories(snapshot: Snapshot, statuses: Mapping[Kernel, Any], kernel: Kernel)
     if not all(isinstance(content, Definition) for _, content in contents):
         return {}
     return field_stories(contents)
+
+
+@lru_cache(maxsize=256)  # the same for all symbols
+def _series(kernels: tuple[Kernel, ...], kernel: Kernel) -> tuple[Member, ...]:
+    """The versions of a kernel's architecture and flavor."""
+    return group([one for one in kernels if one.distro == kernel.distro], kernel).regular
 
 
 ROUTES = [Route(f"/{kind}/{{name:path}}", partial(symbol, kind), name=kind) for kind in ("function", *KINDS)]
