@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from ksurf.report.condense import condensed
@@ -50,6 +51,8 @@ _SHOWN_ALL = "attachability"
 """The kind of which a row shows all: there are no more than mechanisms."""
 _LONGEST = 160
 """Characters of one side of a change that a row shows."""
+_BITS = 63
+"""Labels that can be asked for; there are half as many."""
 _DIGEST = 32
 
 
@@ -72,36 +75,47 @@ class KindCounts:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A kind's differences as columns; two processes may make them."""
+    """A kind's differences; another process may make them."""
 
     counts: KindCounts
-    signs: list[int]
-    names: list[str]
-    changes: list[int]
-    labels: list[tuple[str, ...]]
-    incidental: list[bool]
-    texts: list[str]
+    rows: Any
+    """Arrow's table of them, by name."""
+
+
+_LABELS = "\n"
+"""Stands between the labels of one name."""
 
 
 def part_of(diff: KindDiff) -> Part:
     """Take what the pages show out of a kind's differences."""
+    import pyarrow as pa
+
     counts = KindCounts(diff.kind, len(diff.added), len(diff.removed), len(diff.changed), diff.unknown)
     left = {rename.old: (rename.new, rename) for rename in diff.renames}
     came = {rename.new: (rename.old, rename) for rename in diff.renames}
-    part = Part(counts, [], [], [], [], [], [])
-    rows = [
+    found = [
         *((name, 0, (), came.get(name)) for name in diff.added),
         *((name, 1, (), left.get(name)) for name in diff.removed),
         *((entry.name, 2, entry.changes, None) for entry in diff.changed),
     ]
-    for name, sign, changes, rename in sorted(rows, key=lambda row: row[0]):
-        part.names.append(name)
-        part.signs.append(sign)
-        part.changes.append(len(changes))
-        part.labels.append(tuple({change.label for change in changes}) if rename is None else (RENAMED,))
-        part.incidental.append(bool(changes) and all(change.incidental for change in changes))
-        part.texts.append(_text(diff.kind, changes, rename))
-    return part
+    found.sort(key=lambda row: row[0])
+    labels = (
+        _LABELS.join(sorted({change.label for change in changes})) if rename is None else RENAMED
+        for _, _, changes, rename in found
+    )
+    incidental = (bool(changes) and all(c.incidental for c in changes) for _, _, changes, _ in found)
+    texts = (_text(diff.kind, changes, rename) for _, _, changes, rename in found)
+    rows = pa.table(
+        {
+            "sign": pa.array((sign for _, sign, _, _ in found), pa.int8()),
+            "name": pa.array((name for name, _, _, _ in found), pa.string()),
+            "changes": pa.array((len(changes) for _, _, changes, _ in found), pa.int32()),
+            "labels": pa.array(labels, pa.string()),
+            "incidental": pa.array(incidental, pa.bool_()),
+            "text": pa.array(texts, pa.string()),
+        }
+    )
+    return Part(counts, rows)
 
 
 def _text(kind: str, changes: Sequence[Change], rename: tuple[str, RenameProposed] | None) -> str:
@@ -125,24 +139,22 @@ def packed(parts: Sequence[Part]) -> bytes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    labels = sorted({label for part in parts for own in part.labels for label in own})
-    bits = {label: 1 << number for number, label in enumerate(labels[:62])}
-    names = pa.array([name for part in parts for name in part.names], pa.string())
-    texts = pa.array([text for part in parts for text in part.texts], pa.string())
-
-    def mask(labels: tuple[str, ...]) -> int:
-        return sum(bits.get(label, 0) for label in labels)
-
+    rows = pa.concat_tables(part.rows for part in parts)
+    combined = rows["labels"].combine_chunks().dictionary_encode()
+    combinations = [text.split(_LABELS) if text else [] for text in combined.dictionary.to_pylist()]
+    bits = {label: 1 << number for number, label in enumerate(sorted({*chain(*combinations)})[:_BITS])}
+    masks = pa.array([sum(bits.get(label, 0) for label in own) for own in combinations], pa.int64())
+    kinds = [pa.repeat(pa.scalar(at, pa.int8()), part.rows.num_rows) for at, part in enumerate(parts)]
     table = pa.table(
         {
-            "kind": pa.array([at for at, part in enumerate(parts) for _ in part.names], pa.int8()),
-            "sign": pa.array([sign for part in parts for sign in part.signs], pa.int8()),
-            "name": names,
-            "folded": pc.utf8_lower(names),
-            "changes": pa.array([count for part in parts for count in part.changes], pa.int32()),
-            "labels": pa.array((mask(own) for part in parts for own in part.labels), pa.int64()),
-            "incidental": pa.array([one for part in parts for one in part.incidental], pa.bool_()),
-            "text": texts.dictionary_encode(),
+            "kind": pa.chunked_array(kinds, pa.int8()),
+            "sign": rows["sign"],
+            "name": rows["name"],
+            "folded": pc.utf8_lower(rows["name"]),
+            "changes": rows["changes"],
+            "labels": masks.take(combined.indices),
+            "incidental": rows["incidental"],
+            "text": rows["text"].combine_chunks().dictionary_encode(),
         }
     )
     for order, keys in _ORDERS.items():

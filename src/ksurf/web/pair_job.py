@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence, Set
+from functools import partial
 from pathlib import Path
 
 from ksurf.atomic import write_whole
@@ -77,8 +78,11 @@ def _pair(dataset: Path, old: str, new: str) -> bytes:
             found.append(attachability_diff(*places))
         return [part_of(diff) for diff in found]
 
-    with beside(lambda: parts({*kinds} - POOLED_KINDS)) as others:
-        made = parts(POOLED_KINDS) + others()
+    # One after the other, each with memory of its own: both together would need twice as much.
+    made: list[Part] = []
+    for some in ({*kinds} - POOLED_KINDS, POOLED_KINDS):
+        with beside(partial(parts, some)) as result:
+            made += result()
     return packed(sorted(made, key=lambda part: kinds.index(part.counts.kind)))
 
 

@@ -103,6 +103,7 @@ class Pairs:
         self._dataset = dataset
         self._folder = folder
         self._lock = Lock()
+        self._reading = Lock()
         self._held: OrderedDict[str, Pair] = OrderedDict()
         self._jobs: dict[Path, Job] = {}
         self._digests: dict[str, tuple[Manifest, str]] = {}
@@ -110,20 +111,29 @@ class Pairs:
     def pair(self, old: Manifest, new: Manifest) -> Pair | Job:
         """What differs, or the process that finds it out."""
         key = self._key(old, new)
+        if (held := self._held_at(key)) is not None:
+            return held
+        # One reads a file, and all who wait for it have it then.
+        with self._reading:
+            if (held := self._held_at(key)) is not None:
+                return held
+            found = self._made(self._folder / f"{key}.pair", "pair", old, new, read_pair)
+            if isinstance(found, Pair):
+                with self._lock:
+                    self._held[key] = found
+                    while len(self._held) > 1 and self._too_much():
+                        self._held.popitem(last=False)
+        return found
+
+    def _held_at(self, key: str) -> Pair | None:
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
-                return self._held[key]
-        found = self._made(self._folder / f"{key}.pair", "pair", old, new, read_pair)
-        if isinstance(found, Pair):
-            with self._lock:
-                self._held[key] = found
-                while len(self._held) > 1 and (
-                    len(self._held) > _HELD_PAIRS
-                    or sum(p.byte_size for p in self._held.values()) > _HELD_BYTES
-                ):
-                    self._held.popitem(last=False)
-        return found
+            return self._held.get(key)
+
+    def _too_much(self) -> bool:
+        byte_size = sum(pair.byte_size for pair in self._held.values())
+        return len(self._held) > _HELD_PAIRS or byte_size > _HELD_BYTES
 
     def json(self, old: Manifest, new: Manifest) -> bytes | Job:
         """What ``ksurf diff --format json`` prints, compressed with gzip, or the process that makes it."""
@@ -155,10 +165,6 @@ class Pairs:
             made = Job(arguments(job, self._dataset, old.kernel, new.kernel, target), target)
             self._jobs[target] = made
             return made
-
-    def _too_much(self) -> bool:
-        byte_size = sum(pair.byte_size for pair in self._held.values())
-        return len(self._held) > _HELD_PAIRS or byte_size > _HELD_BYTES
 
     def _key(self, old: Manifest, new: Manifest) -> str:
         """A name for the pair that another content of a kernel, and another ksurf, would not have."""

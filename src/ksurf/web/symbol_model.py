@@ -26,6 +26,7 @@ __all__ = [
     "Text",
     "attach_table",
     "callers_of",
+    "cell_of",
     "cells_of",
     "field_stories",
     "history_of",
@@ -52,10 +53,13 @@ class Cell:
 def cells_of(report: Report[Any], kind: SymbolKind[Any] | None) -> dict[Kernel, Cell]:
     """The cell of each kernel; ``kind`` is ``None`` for a function."""
     return {
-        member.kernel: _function_cell(status) if kind is None else _symbol_cell(kind, status)
-        for group in report.groups
-        for member, status in group.members
+        member.kernel: cell_of(status, kind) for group in report.groups for member, status in group.members
     }
+
+
+def cell_of(status: Any, kind: SymbolKind[Any] | None) -> Cell:
+    """The cell of one kernel."""
+    return _function_cell(status) if kind is None else _symbol_cell(kind, status)
 
 
 def _status_words(statuses: Sequence[Status]) -> tuple[str, str, str]:

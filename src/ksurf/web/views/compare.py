@@ -30,7 +30,7 @@ __all__ = ["ROUTES"]
 
 T = TypeVar("T")
 
-_PATIENCE = 0.4
+_PATIENCE = 0.3
 """Seconds after which a page says that it is being computed."""
 _PATIENCE_JSON = 120.0
 """The same for a program, which could do nothing else with such an answer than to ask again."""

@@ -9,19 +9,18 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ksurf.dataset.lookup import kernel_marks, type_names
+from ksurf.dataset.lookup import attach_rows, functions_named, kernel_marks, type_names
 from ksurf.dataset.rows import Definition, Function
 from ksurf.report.attachability import ATTACHABILITY, EVERY_FUNCTION
 from ksurf.report.condense import condensed
 from ksurf.report.find import Kernels, near_names, statuses_of
-from ksurf.report.found import function_reports, symbol_reports
-from ksurf.report.kinds import KINDS, SymbolKind, comparison, report
-from ksurf.report.layout import Report
+from ksurf.report.kinds import KINDS, SymbolKind, comparison
 from ksurf.report.near import near
-from ksurf.series import group
+from ksurf.report.verdicts import with_verdicts
 from ksurf.surface.attach import Mechanism, Verdict, attach_any, features_of
 from ksurf.surface.attach_change import by_name
 from ksurf.surface.change import Change
+from ksurf.surface.function import judge
 from ksurf.surface.function_change import compare_functions
 from ksurf.surface.holes import layout
 from ksurf.surface.symbol import SymbolStatus
@@ -38,7 +37,7 @@ from ksurf.web.side_by_side import (
     summary,
     text_lines,
 )
-from ksurf.web.symbol_model import Cell, cells_of
+from ksurf.web.symbol_model import Cell, cell_of
 from ksurf.web.views.kernels import kernels_named
 
 __all__ = ["symbol"]
@@ -152,22 +151,15 @@ def _compare(kind: str, name: str, places: Kernels) -> Comparison | None:
     return _symbol(kind, name, places)
 
 
-def _statuses(found: Report[Any], places: Kernels) -> list[Any]:
-    held = {member.kernel: status for one in found.groups for member, status in one.members}
-    return [held[kernel] for kernel, _ in places]
-
-
 def _function(name: str, places: Kernels) -> Comparison | None:
-    kernels = [kernel for kernel, _ in places]
-    found = function_reports([name], places, group(kernels, kernels[0]))[0]
-    if not found.present:
+    rows, about = functions_named([name], places)[name], attach_rows([name], places)[name]
+    old, new = (judge(own, also) for own, also in zip(rows, about, strict=True))
+    if not old.is_present and not new.is_present:
         return None
-    old, new = _statuses(found, places)
-    cells = cells_of(found, None)
     _, changes = compare_functions(old, new)
     return Comparison(
         "Function",
-        (cells[kernels[0]], cells[kernels[1]]),
+        (cell_of(old, None), cell_of(new, None)),
         tuple(_prototypes(name, old.definitions, new.definitions)),
         tuple(changes or ()),
         (by_name(old.attach or ()), by_name(new.attach or ())),
@@ -199,22 +191,14 @@ def _part(lines: Sequence[Line], notes: Sequence[str], *, changed: bool) -> Part
 
 
 def _symbol(kind: str, name: str, places: Kernels) -> Comparison | None:
-    kernels = [kernel for kernel, _ in places]
-    groups = group(kernels, kernels[0])
     about = KINDS.get(kind, _VARIABLE)
-    if about is _VARIABLE:
-        statuses = dict(zip(kernels, statuses_of(kind, [name], places)[name], strict=True))
-        found = report(_VARIABLE, name, groups, statuses)
-    else:
-        found = symbol_reports(kind, [name], places, groups)[0]
-    if not found.present:
+    old, new = with_verdicts(kind, statuses_of(kind, [name], places), places)[name]
+    if not old.is_present and not new.is_present:
         return None
-    old, new = _statuses(found, places)
-    cells = cells_of(found, about)
     _, changes = comparison(about)(old, new)
     return Comparison(
         about.title,
-        (cells[kernels[0]], cells[kernels[1]]),
+        (cell_of(old, about), cell_of(new, about)),
         tuple(_variants(about, old, new)),
         tuple(condensed(changes or ())),
         (old.attach, new.attach),
