@@ -22,12 +22,16 @@ from ksurf.source.browse import Browser
 from ksurf.source.files import is_plain_path
 from ksurf.web.addresses import LiveAddresses, source_path
 from ksurf.web.drawings import Drawings
+from ksurf.web.kept import Kept
 from ksurf.web.pairs import Pairs
 
 __all__ = ["Explorer", "Settings", "Snapshot", "chosen", "state_of"]
 
 _CHECK_SECONDS = 1.0
 """How long the dataset is taken to be what it was: it may change while a server runs."""
+
+_KEPT_BYTES = 24 << 20
+"""Pages of source that were made, compressed."""
 
 T = TypeVar("T")
 
@@ -93,6 +97,15 @@ class Snapshot:
         return max(select(self.kernels, [Selector.parse(text)]))
 
 
+@dataclass(slots=True)
+class _Opened:
+    """A browser, the state of the trees that it has seen, and how many threads ask it now."""
+
+    browser: Browser
+    state: object
+    users: int = 0
+
+
 def _label(kernel: Kernel) -> str:
     flavor = "" if kernel.flavor in {"generic", kernel.arch} else f" {kernel.flavor}"
     return f"{kernel.base_version} {kernel.arch}{flavor}"
@@ -111,9 +124,11 @@ class Explorer:
         self._snapshot: Snapshot | None = None
         self._state: object = None
         self._checked = 0.0
-        self._browsing = Lock()
-        self._browser = Browser(settings.dataset)
         self.pairs = Pairs(settings.dataset, (settings.cache or cache_dir()) / "compare")
+        self._sources: object = None
+        self._sources_checked = 0.0
+        self._opened = _Opened(Browser(settings.dataset), None)
+        self.kept = Kept(_KEPT_BYTES)
 
     def snapshot(self) -> Snapshot:
         """The dataset as it is now, or was a second ago."""
@@ -140,10 +155,46 @@ class Explorer:
             )
         return Snapshot(self.store, tuple(manifests), tuple(refused), baseline)
 
+    def sources(self) -> object:
+        """What changes when a tree comes or goes, is indexed, or has a kernel prepared; a second old at
+        most."""
+        with self._lock:
+            now = time.monotonic()
+            if self._sources is None or now - self._sources_checked >= _CHECK_SECONDS:
+                self._sources = _sources_now(self.settings.dataset)
+                self._sources_checked = now
+            return self._sources
+
+    def stamp(self) -> object:
+        """What is another one after the kernels or the trees have changed."""
+        self.snapshot()
+        return self._state, self.sources()
+
     def browse(self, ask: Callable[[Browser], T]) -> T:
-        """Ask the source browser, which is used by one thread at a time."""
-        with self._browsing:
-            return ask(self._browser)
+        """Ask the source browser, which several threads may do at once; what it has opened is kept until the
+        trees are others."""
+        state = self.sources()
+        with self._lock:
+            before = self._opened
+            if before.state != state:
+                self._opened = _Opened(Browser(self.settings.dataset), state)
+            opened = self._opened
+            opened.users += 1
+        if opened is not before:
+            self._left(before)
+        try:
+            return ask(opened.browser)
+        finally:
+            with self._lock:
+                opened.users -= 1
+            self._left(opened)
+
+    def _left(self, opened: _Opened) -> None:
+        """Close a browser that nobody uses any more."""
+        with self._lock:
+            is_over = opened is not self._opened and opened.users == 0
+        if is_over:
+            opened.browser.close()
 
     def source_links(self, kernel: Kernel) -> Callable[[str | None, int | None], str | None]:
         """What gives the address of a place in a kernel's source, as its debug information names it.
@@ -164,8 +215,20 @@ class Explorer:
     def close(self) -> None:
         """End what runs beside this process."""
         self.pairs.close()
-        with self._browsing:
-            self._browser.close()
+        self._opened.browser.close()
+
+
+def _sources_now(dataset: Path) -> object:
+    try:
+        return tuple(
+            sorted(
+                (str(path), path.stat().st_mtime_ns)
+                for pattern in ("*/manifest.json", "*/names", "*/units/*/kernel.json")
+                for path in (dataset / "sources").glob(pattern)
+            )
+        )
+    except OSError:
+        return ()
 
 
 def state_of(dataset: Path) -> object:

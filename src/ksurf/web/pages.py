@@ -14,7 +14,16 @@ from starlette.responses import HTMLResponse, Response
 
 import ksurf
 from ksurf.errors import DatasetError, KsurfError
-from ksurf.web.addresses import Addresses, LiveAddresses, compare_path, kernel_path, symbol_path
+from ksurf.report.source_text import VISIBLE
+from ksurf.source.files import shown_name
+from ksurf.web.addresses import (
+    Addresses,
+    LiveAddresses,
+    compare_path,
+    kernel_path,
+    source_path,
+    symbol_path,
+)
 
 if TYPE_CHECKING:
     from ksurf.web.explorer import Explorer
@@ -63,8 +72,15 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    environment.globals["version"] = ksurf.__version__
+    environment.globals.update(
+        version=ksurf.__version__, source_path=source_path, shown_name=shown_name, visible=_visible
+    )
     return environment
+
+
+def _visible(text: str) -> str:
+    """A text with what would hide or turn its characters made visible."""
+    return text if text.isascii() and text.isprintable() else text.translate(VISIBLE)
 
 
 def page(request: Request, template: str, *, http_status: int = 200, **values: Any) -> Response:
