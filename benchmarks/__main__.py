@@ -251,12 +251,24 @@ def semantic(options: argparse.Namespace) -> None:
     figure(f"{file} from what was kept", float(kept.stdout), "ms", 20)
 
 
+def lookups(options: argparse.Namespace) -> None:
+    """What a server asks: reports on symbols and searches, in one process, over kernels that are unpacked."""
+    dataset = options.folder / "eight"
+    for selector in EIGHT:  # nothing, where the reports have made it
+        if subprocess.run([KSURF, "add", package(selector), "--dataset", dataset]).returncode:
+            sys.exit(f"{selector} could not be read")
+    print(f"\nReports and searches, {len(EIGHT)} kernels", flush=True)
+    module: list[str | Path] = [sys.executable, "-m", "benchmarks.lookups"]
+    subprocess.run([*module, dataset, options.folder / "unpacked"], check=True)
+
+
 PARTS = {
     "function-pass": function_pass,
     "btf": btf,
     "package": package_to_dataset,
     "reports": reports,
     "check": check,
+    "lookups": lookups,
     "pages": pages,
     "semantic": semantic,
     "names": names,

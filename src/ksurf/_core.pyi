@@ -374,6 +374,24 @@ def build_names(tree: str, target: str, *, threads: int = 0, progress: NamesProg
     """
 
 @final
+class SymbolCatalog:
+    """The catalog of a dataset's symbols, mapped. Format: ``docs/formats/symbol-catalog.md``."""
+
+    def __new__(cls, path: str) -> SymbolCatalog:
+        """Open a catalog; :class:`ReadError` if it is damaged, or of another version."""
+    def about(self) -> bytes:
+        """What it says of itself."""
+    def names(self, kind: int) -> tuple[bytes, bytes] | None:
+        """The names of a kind: where each starts and the last ends, 32 bits each, and all of them."""
+    def find(
+        self, text: str, owner: str, path: str, kinds: Sequence[int], limit: int
+    ) -> list[tuple[int, str, int, int]]:
+        """The best of those that have a text in their names: kind, name, set of kernels, rank.
+
+        All is in one case. Of members, the owner's name has ``owner`` in it, and the path ``path``.
+        """
+
+@final
 class NamesReader:
     """An index of names and text, open. A name that it does not have is no error: nothing is said of it.
 

@@ -2,6 +2,7 @@
 //! the documentation.
 
 mod bpf;
+mod catalog;
 mod core;
 mod error;
 mod module;
@@ -254,6 +255,8 @@ mod _core {
     #[pymodule_export]
     use super::walk::core_walk;
 
+    #[pymodule_export]
+    use super::catalog::SymbolCatalog;
     #[pymodule_export]
     use super::source::{build_names, file_stamps, NamesProgress, NamesReader};
 

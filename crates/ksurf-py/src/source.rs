@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// The exception for an error of the names layer.
-fn exception(error: &Error) -> PyErr {
+pub fn exception(error: &Error) -> PyErr {
     let text = error.to_string();
     match error {
         Error::Cancelled => PyInterruptedError::new_err(text),

@@ -3,6 +3,7 @@
 //! Nothing here knows Python. A tree of files goes in, an index comes out ([`index`]); it is asked by name and by text.
 
 mod assembly;
+pub mod catalog;
 pub mod definitions;
 pub mod error;
 pub mod file;

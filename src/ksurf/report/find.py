@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ksurf.dataset import lookup
 from ksurf.dataset.rows import Definition
@@ -39,9 +40,19 @@ def statuses_of(kind: str, names: Sequence[str], kernels: Kernels) -> Found:
     return _FIND[kind](names, kernels) if kind in _FIND else _types(kind, names, kernels)
 
 
-def near_names(kind: str, kernels: Kernels, name: str) -> list[str]:
-    """The names of that kind which the kernels have and which are near ``name``, the nearest first."""
-    return _near_fields(name, kernels) if kind == "field" else near(name, _names_of(kind, kernels))
+Names: TypeAlias = Callable[[Collection[str]], "pa.StringArray | Iterable[str]"]
+"""What knows all names of some kinds."""
+
+
+def near_names(kind: str, kernels: Kernels, name: str, known: Names | None = None) -> list[str]:
+    """The names of that kind which the kernels have and which are near ``name``, the nearest first.
+
+    ``known`` has the kernels' names, if somebody has gathered them.
+    """
+    if kind == "field":
+        types = partial(lookup.type_names, kernels, kinds=_OWNERS)
+        return _near_fields(name, kernels, types if known is None else partial(known, _OWNERS))
+    return near(name, _names_of(kind, kernels) if known is None else known((kind,)))
 
 
 def _names_of(kind: str, kernels: Kernels) -> pa.StringArray | Iterable[str]:
@@ -168,7 +179,9 @@ def _fields(names: Sequence[str], kernels: Kernels) -> Found:
     }
 
 
-def _near_fields(name: str, kernels: Kernels) -> list[str]:
+def _near_fields(
+    name: str, kernels: Kernels, types: Callable[[], pa.StringArray | Iterable[str]]
+) -> list[str]:
     """The fields of the struct that the name begins with; without such a struct, those of structs near it, or
     these structs if none of them has such a field.
     """
@@ -178,7 +191,7 @@ def _near_fields(name: str, kernels: Kernels) -> list[str]:
     owner, path = parts
     if paths := _paths([owner], kernels)[owner]:
         return [f"{owner}::{one}" for one in near(path, paths)]
-    owners = near(owner, lookup.type_names(kernels, kinds=_OWNERS))
+    owners = near(owner, types())
     of_each = _paths(owners, kernels)
     found = [f"{other}::{one}" for other in owners for one in near(path, of_each[other], limit=1)]
     return found or owners

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Hit:
     """How many kernels have it."""
     rank: int
     """How well it fits: 0 the text itself, 1 begins with it, 2 has it as a word, 3 somewhere."""
+    bits: int | None = field(default=None, compare=False, repr=False)
+    """Which kernels have it: a bit for each, the first is the lowest; where that is known."""
 
 
 def search(

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ksurf.dataset.lookup.table import TableFile, in_parallel, values_of
+from ksurf.dataset.lookup.table import TableFile, file_at, in_parallel, values_of
 from ksurf.dataset.pool import segments_of
 from ksurf.kernel import Kernel
 
-__all__ = ["MEMBER_KINDS", "members_like"]
+__all__ = ["MEMBER_KINDS", "members_like", "members_of"]
 
 MEMBER_KINDS = ("field", "enumerator")
 _OWNERS = ("struct", "union", "enum", "typedef")
@@ -88,6 +88,32 @@ def _in_segment(directory: Path, owner: str, path: str, kinds: Collection[str]) 
         own = f"{above.path(row)}{name}" if depth else name
         if kind in kinds and wanted in own.casefold():
             yield _Member(key, kind, f"{names[key]}::{own}")
+
+
+def members_of(directory: Path, kind: str) -> Iterator[tuple[int, str]]:
+    """All members of a kind in a segment of the pool: the definition's key, and the name with its owner's."""
+    import pyarrow.compute as pc
+
+    owners = file_at(directory / "definitions.parquet").read(["key", "kind", "name"])
+    owners = owners.filter(_one_of(owners["kind"], _OWNERS))
+    names = dict(zip(values_of(owners["key"]), values_of(owners["name"]), strict=True))
+    columns = ["definition", "depth", "name", "value"]
+    members = file_at(directory / "members.parquet").read(columns)
+    members = members.filter(pc.is_in(members["definition"], value_set=owners["key"].combine_chunks()))
+    valued = members["value"].is_valid().to_pylist()
+    before = None
+    around: list[tuple[int, str]] = []
+    rows = zip(*(values_of(members[column]) for column in columns[:3]), valued, strict=True)
+    for key, depth, name, is_value in rows:
+        if key != before:
+            around.clear()
+            before, owner = key, names[key]
+        while around and around[-1][0] >= depth:
+            around.pop()
+        path = around[-1][1] if around else ""
+        if name and is_value == (kind == "enumerator"):
+            yield key, f"{owner}::{path}{name}"
+        around.append((depth, f"{path}{name}." if name else path))
 
 
 def _one_of(column: Any, values: Collection[str]) -> Any:

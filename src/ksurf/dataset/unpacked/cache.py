@@ -96,18 +96,21 @@ class Unpacked:
         """
         from ksurf.dataset.unpacked.write import unpack
 
-        path = self._path(directory)
+        self.written(self.path_of(directory), _usable, lambda path: unpack(directory, path))
+        self._opened.pop(directory, None)
+
+    def written(self, path: Path, usable: Callable[[Path], object], write: Callable[[Path], None]) -> None:
+        """Write a file of this folder, whole or not at all, unless it is there and ``usable``."""
         with FileLock(self.folder / "locks" / f"{path.name}.lock"):
-            if _usable(path) is not None:
+            if usable(path) is not None:
                 return
             with workspace(self.folder, path.stem) as own:
-                unpack(directory, own / path.name)
+                write(own / path.name)
                 (own / path.name).replace(path)
-        self._opened.pop(directory, None)
 
     def sweep(self, kernels: Iterable[Path]) -> None:
         """Remove the files of this dataset that belong to none of these kernels."""
-        kept = {self._path(directory) for directory in _needed(kernels)}
+        kept = {self.path_of(directory) for directory in _needed(kernels)}
         for path in self.folder.glob(f"*{_SUFFIX}"):
             if path not in kept:
                 path.unlink(missing_ok=True)
@@ -118,14 +121,14 @@ class Unpacked:
         if opened is None or opened.stamp != stamp or opened.file is None:
             if stamp is None:
                 return None
-            opened = _Opened(stamp, _usable(self._path(directory)), {})
+            opened = _Opened(stamp, _usable(self.path_of(directory)), {})
             if len(self._opened) >= _OPEN_LIMIT:
                 self._opened.pop(next(iter(self._opened)), None)
             self._opened[directory] = opened
         return opened
 
-    def _path(self, directory: Path) -> Path:
-        """The file that a folder has, or would have."""
+    def path_of(self, directory: Path) -> Path:
+        """The file that a folder has, or would have; another one when what lies there is replaced."""
         digest = hashlib.sha256(b"%d" % VERSION)
         try:
             digest.update((directory / _MANIFEST).read_bytes())
