@@ -413,7 +413,8 @@ def main() -> None:
                 first, paths = drawn_comparisons(options.dataset, symbols, count)
                 begin = time.perf_counter()
                 for path in first:
-                    asked(server.port, [f"{path}.json"])
+                    while asked(server.port, [path])[0].status == 202:  # it is being computed
+                        time.sleep(0.2)
                 figure(
                     "comparing them for the first time, a pair",
                     (time.perf_counter() - begin) / len(first),

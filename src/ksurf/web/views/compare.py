@@ -152,9 +152,8 @@ async def _done(job: Job, deadline: float) -> bool:
 
 def _waiting(request: Request, snapshot: Snapshot, sides: tuple[Manifest, Manifest]) -> Response:
     """Say that it takes a while; the browser asks again by itself, with or without scripts."""
-    answer = page(
-        request, "compare_wait.html", old=sides[0].kernel, new=sides[1].kernel, labels=snapshot.labels
-    )
+    old, new = (side.kernel for side in sides)
+    answer = page(request, "compare_wait.html", http_status=202, old=old, new=new, labels=snapshot.labels)
     answer.headers["refresh"] = "1"
     return answer
 
