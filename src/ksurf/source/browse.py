@@ -131,6 +131,10 @@ class Browser:
             return View(prepared[kernel], kernel, self._note(kernel, prepared[kernel]))
         return self._of_dataset(chosen) or self._of_tree(chosen, file)
 
+    def view_of(self, tree: SourceTree, file: str | None = None) -> View:
+        """The tree as its usual kernel compiled it; of several, one that compiles ``file``."""
+        return self._view_of(tree, None, file)
+
     def _view_of(self, tree: SourceTree, chosen: Selector | None, file: str | None) -> View:
         prepared = {
             one.kernel: tree for one in tree.prepared() if chosen is None or chosen.matches(one.kernel)

@@ -24,6 +24,7 @@ from ksurf.web.addresses import LiveAddresses, source_path
 from ksurf.web.drawings import Drawings
 from ksurf.web.kept import Kept
 from ksurf.web.pairs import Pairs
+from ksurf.web.source_code import PART_LINES
 
 __all__ = ["Explorer", "Settings", "Snapshot", "chosen", "state_of"]
 
@@ -207,8 +208,10 @@ class Explorer:
         def at(file: str | None, line: int | None = None) -> str | None:
             if tree is None or file is None or not is_plain_path(file) or not (tree.root / file).is_file():
                 return None
-            anchor = f"L{line}" if line else ""
-            return LiveAddresses().to(source_path(tree.id, file), {"kernel": kernel.id}, anchor)
+            # A line far down may be in another part of the page.
+            far = str(line) if line and line > PART_LINES else ""
+            query = {"kernel": kernel.id, "line": far}
+            return LiveAddresses().to(source_path(tree.id, file), query, f"L{line}" if line else "")
 
         return at
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -64,7 +65,7 @@ def line_anchor(line: int | str | None) -> str:
 
 def tree_named(explorer: Explorer, name: str) -> SourceTree:
     """The tree of that id; raises ``NotFoundError`` with those that are there."""
-    trees = explorer.browse(lambda browser: browser.trees.all())
+    trees = _trees(explorer, explorer.sources())
     for tree in trees:
         if tree.id == name:
             return tree
@@ -73,13 +74,18 @@ def tree_named(explorer: Explorer, name: str) -> SourceTree:
     raise NotFoundError(f"no source tree {name[:100]!r}", near, hint)
 
 
+@lru_cache(maxsize=4)
+def _trees(explorer: Explorer, _state: object) -> list[SourceTree]:
+    return explorer.browse(lambda browser: browser.trees.all())
+
+
 def view_of(browser: Browser, tree: SourceTree, kernel: str | None, file: str | None = None) -> View:
     """The tree as a kernel of it has it; without one as its usual kernel.
 
     Raises ``KsurfError`` if there is no such kernel, and ``NotFoundError`` if it is one of another tree.
     """
     if not kernel:
-        return browser.view(tree.id, file)
+        return browser.view_of(tree, file)
     view = browser.view(kernel[:200], file)
     if view.tree.id != tree.id:
         there = address_of(view.tree.id, file or "", kernel)
@@ -155,6 +161,11 @@ def _arch_of(view: View, file: str) -> str | None:
 
 def choices(explorer: Explorer) -> list[Choice]:
     """Every tree and, below it, the kernels that it is the source of: prepared ones, and the dataset's."""
+    return _choices(explorer, explorer.stamp())
+
+
+@lru_cache(maxsize=4)
+def _choices(explorer: Explorer, _state: object) -> list[Choice]:
     snapshot = explorer.snapshot()
 
     def ask(browser: Browser) -> list[tuple[SourceTree, list[Kernel]]]:

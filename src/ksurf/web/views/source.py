@@ -188,7 +188,9 @@ def _file(request: Request, explorer: Explorer, tree: SourceTree, file: str) -> 
     def make() -> bytes:
         return _make_page(request, explorer, asked, int(number), marks, key)
 
-    return _compressed(request, explorer.kept.made((*key, int(number)), make, _PAGE_SECONDS), "text/html")
+    # Only a folder that is used in place may change without its own file being another.
+    oldest = _PAGE_SECONDS if tree.in_place else None
+    return _compressed(request, explorer.kept.made((*key, int(number)), make, oldest), "text/html")
 
 
 def _opened(browser: Browser, asked: _Asked) -> tuple[View, str, bool]:
