@@ -9,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ksurf.dataset.lookup import types_named
+from ksurf.report.find import near_names
+from ksurf.web.addresses import symbol_path
 from ksurf.web.explorer import Snapshot, state_of
 from ksurf.web.pages import NotFoundError, explorer_of, page
 
@@ -25,19 +28,30 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 def plots(request: Request) -> Response:
     """All plots of a series, and of some structs."""
     snapshot = explorer_of(request).snapshot()
-    structs = request.query_params.get("structs", "").replace(" ", "") or ",".join(_STRUCTS)
-    if not _NAMES.fullmatch(structs):
-        raise NotFoundError("that are no names of structs", hint="up to eight names, with commas between")
+    structs = _structs(snapshot, request.query_params.get("structs", "").replace(" ", ""))
     baseline = request.query_params.get("baseline")
     return page(
         request,
         "plots.html",
         snapshot=snapshot,
         labels=snapshot.labels,
-        kinds=_KINDS,
+        kinds={kind: title for kind, title in _KINDS.items() if structs or kind != "struct-growth"},
         structs=structs,
         baseline=None if not snapshot.kernels else _baseline(snapshot, baseline),
     )
+
+
+def _structs(snapshot: Snapshot, asked: str) -> str:
+    """The structs that are asked for, else those of a few well-known ones that are there."""
+    if asked and not _NAMES.fullmatch(asked):
+        raise NotFoundError("that are no names of structs", hint="up to eight names, with commas between")
+    names = asked.split(",") if asked else _STRUCTS
+    rows = types_named(names, snapshot.places, kinds=("struct",))
+    missing = [name for name in names if not any(one.types for one in rows[name])]
+    if asked and missing:
+        near = near_names("struct", snapshot.places, missing[0])
+        raise NotFoundError(f"no struct {missing[0]}", [(name, symbol_path("struct", name)) for name in near])
+    return ",".join(name for name in names if name not in missing)
 
 
 def _baseline(snapshot: Snapshot, text: str | None) -> str:
