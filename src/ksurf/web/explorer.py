@@ -16,6 +16,7 @@ from ksurf.dataset.unpacked.cache import Unpacked
 from ksurf.errors import InputError, NoSuchKernelError
 from ksurf.kernel import Kernel
 from ksurf.paths import cache_dir
+from ksurf.report.catalog import Catalog
 from ksurf.selector import Selector, select
 from ksurf.series import Groups, default_baseline, group
 from ksurf.source.browse import Browser
@@ -126,6 +127,7 @@ class Explorer:
         self._state: object = None
         self._checked = 0.0
         self.pairs = Pairs(settings.dataset, (settings.cache or cache_dir()) / "compare")
+        self._catalog: tuple[Snapshot | None, Catalog | None, float] = None, None, 0.0
         self._sources: object = None
         self._sources_checked = 0.0
         self._opened = _Opened(Browser(settings.dataset), None)
@@ -155,6 +157,17 @@ class Explorer:
                 else max(select(kernels, [Selector.parse(wanted)]))
             )
         return Snapshot(self.store, tuple(manifests), tuple(refused), baseline)
+
+    def catalog(self) -> Catalog | None:
+        """The names of all symbols; ``None`` while it is being made."""
+        snapshot = self.snapshot()
+        with self._lock:
+            known, catalog, asked = self._catalog
+            now = time.monotonic()
+            if known is not snapshot or (catalog is None and now - asked >= _CHECK_SECONDS):
+                catalog = Catalog.open(self.unpacked, snapshot.places) if snapshot.kernels else None
+                self._catalog = snapshot, catalog, now
+            return catalog
 
     def sources(self) -> object:
         """What changes when a tree comes or goes, is indexed, or has a kernel prepared; a second old at

@@ -6,12 +6,15 @@ It ends when all is there. Until then, and for what cannot be made, the dataset 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ksurf.dataset.store import Store
 from ksurf.dataset.unpacked.cache import Unpacked
-from ksurf.errors import DiskFullError, KsurfError, is_full
+from ksurf.errors import DatasetError, KsurfError, is_full
+from ksurf.kernel import Kernel
 from ksurf.progress import Reporter, counted
+from ksurf.report.catalog import Catalog
 from ksurf.web.child import end_with_parent, told
 
 __all__ = ["main", "prepare"]
@@ -20,24 +23,31 @@ __all__ = ["main", "prepare"]
 def prepare(dataset: Path, cache: Path | None, reporter: Reporter) -> None:
     """Make what is missing, and remove what is of no use any more.
 
-    A kernel that cannot be read is left out with a warning; raises ``DiskFullError`` if there is no room.
+    A kernel that cannot be read is left out with a warning; raises ``OSError`` if nothing can be written.
     """
     store = Store(dataset)
-    kernels = [store.directory(manifest.kernel.id) for manifest in store.kernels()]
+    places = [(one.kernel, store.directory(one.kernel.id)) for one in store.kernels()]
+    kernels = [directory for _, directory in places]
     unpacked = Unpacked(dataset, cache)
+    _make_catalog(unpacked, places, reporter)
     missing = unpacked.missing(kernels)
     for directory in counted(reporter, "unpacking tables for quick answers", missing, "folders"):
         try:
             unpacked.make(directory)
         except KsurfError as error:
             reporter.warn(error.message)
-        except OSError as error:
-            if is_full(error):
-                raise DiskFullError(
-                    f"{unpacked.folder}: no room left to unpack tables", "answers stay slow; --cache FOLDER"
-                ) from error
-            raise
     unpacked.sweep(kernels)
+
+
+def _make_catalog(unpacked: Unpacked, places: Sequence[tuple[Kernel, Path]], reporter: Reporter) -> None:
+    """Make the list of names first: it is what the first page is used for."""
+    if not places:
+        return
+    with reporter.task("listing the names of symbols"):
+        try:
+            Catalog.open_or_make(unpacked, places)
+        except DatasetError as error:
+            reporter.warn(error.message)
 
 
 def main(text: str) -> int:
@@ -51,6 +61,10 @@ def main(text: str) -> int:
         prepare(settings.dataset, settings.cache, TerminalReporter())
     except KsurfError as error:
         print_error(error.message, error.hint)
+        return 1
+    except OSError as error:
+        reason = "no room left" if is_full(error) else error.strerror or str(error)
+        print_error(f"{error.filename or settings.cache}: {reason}", "answers stay slow; --cache FOLDER")
         return 1
     return 0
 

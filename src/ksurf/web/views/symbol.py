@@ -22,7 +22,7 @@ from ksurf.surface.attach_change import by_name
 from ksurf.surface.function import FunctionStatus
 from ksurf.surface.function_change import compare_functions
 from ksurf.web.addresses import FORMS, field_name, symbol_path
-from ksurf.web.explorer import Snapshot, chosen
+from ksurf.web.explorer import Explorer, Snapshot, chosen
 from ksurf.web.matrix import table_of
 from ksurf.web.pages import NotFoundError, explorer_of, page
 from ksurf.web.symbol_model import (
@@ -52,7 +52,7 @@ def symbol(kind: str, request: Request) -> Response:
     snapshot = explorer_of(request).snapshot()
     found = _report(kind, name, snapshot, in_full=form != "md")
     if not found.present:
-        raise _missing(kind, name, snapshot)
+        raise _missing(kind, name, explorer_of(request))
     if form is not None:
         return _written(kind, found, form)
     if kind == "function":
@@ -76,8 +76,10 @@ def _report(kind: str, name: str, snapshot: Snapshot, *, in_full: bool) -> Repor
     return symbol_reports(kind, [name], places, groups, in_full=in_full)[0]
 
 
-def _missing(kind: str, name: str, snapshot: Snapshot) -> NotFoundError:
-    near = [(one, symbol_path(kind, one)) for one in near_names(kind, snapshot.places, name)]
+def _missing(kind: str, name: str, explorer: Explorer) -> NotFoundError:
+    snapshot, catalog = explorer.snapshot(), explorer.catalog()
+    names = catalog.near(kind, name, snapshot.places) if catalog else near_names(kind, snapshot.places, name)
+    near = [(one, symbol_path(kind, one)) for one in names]
     shown = name if len(name) <= 100 else f"{name[:100]}…"
     count = len(snapshot.kernels)
     what = kind_title(kind)
