@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 from time import perf_counter
 
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from ksurf.errors import KsurfError
 from ksurf.web.explorer import Explorer, Settings
 from ksurf.web.pages import HEADERS, STATIC, error_page
 from ksurf.web.views import ROUTES
+from ksurf.web.warm import warm
 
 __all__ = ["application"]
 
@@ -35,6 +37,8 @@ def application(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        thread = Thread(target=warm, args=(explorer,), daemon=True)
+        thread.start()
         yield
         explorer.close()
 
