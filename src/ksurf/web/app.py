@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from threading import Thread
 from time import perf_counter
 
 from starlette.applications import Starlette
@@ -21,7 +20,6 @@ from ksurf.errors import KsurfError
 from ksurf.web.explorer import Explorer, Settings
 from ksurf.web.pages import HEADERS, STATIC, error_page
 from ksurf.web.views import ROUTES
-from ksurf.web.warm import warm
 
 __all__ = ["application"]
 
@@ -37,8 +35,6 @@ def application(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        thread = Thread(target=warm, args=(explorer,), daemon=True)
-        thread.start()
         yield
         explorer.close()
 

@@ -5,7 +5,6 @@ Otherwise the first to ask for a page would wait for that, as long as for a hund
 
 from __future__ import annotations
 
-import gc
 from contextlib import suppress
 
 from ksurf.dataset.unpacked.cache import reading_unpacked
@@ -33,6 +32,3 @@ def warm(explorer: Explorer) -> None:
         function_reports([_FUNCTION], snapshot.places, snapshot.groups)
         for kind in KINDS.values():
             symbol_reports(kind.name, [kind.example], snapshot.places, snapshot.groups)
-    # What is loaded by now stays: it need not be looked at whenever garbage is looked for.
-    gc.collect()
-    gc.freeze()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from ksurf.web.child import end_with_parent, told
+
+if TYPE_CHECKING:
+    from ksurf.web.explorer import Explorer
 
 __all__ = ["main"]
 
@@ -18,14 +24,25 @@ def main(descriptor: int, text: str) -> None:
 
     settings, parent = told(text)
     end_with_parent(parent)
+    app = application(settings)
+    Thread(target=_warm, args=(app.state.explorer,), daemon=True).start()
     config = uvicorn.Config(
-        application(settings),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+def _warm(explorer: Explorer) -> None:
+    from ksurf.web.warm import warm
+
+    warm(explorer)
+    # What is loaded by now stays: it need not be looked at whenever garbage is looked for.
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
