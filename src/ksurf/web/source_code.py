@@ -123,7 +123,8 @@ class _Writer:
                 parts.append(_text(text[done:start]))
             if symbol is not None:
                 open_tag = opening.get((symbol, role)) or self._open(symbol, role)
-                parts.append(f"{open_tag}{text[start:end]}</a>" if open_tag else _text(text[start:end]))
+                piece = _text(text[start:end])
+                parts.append(f"{open_tag}{piece}</a>" if open_tag else piece)
             else:
                 parts.append(self._plain(text[start:end], kind, role))
             done = end
