@@ -51,7 +51,9 @@ def index(tree: SourceTree) -> None:
 @pytest.fixture
 def client(tree: SourceTree, tmp_path: Path) -> Iterator[TestClient]:
     index(tree)
-    with TestClient(application(Settings(tmp_path)), raise_server_exceptions=False) as opened:
+    with TestClient(
+        application(Settings(tmp_path, cache=tmp_path / "cache")), raise_server_exceptions=False
+    ) as opened:
         yield opened
 
 
@@ -82,7 +84,7 @@ def test_trees_and_folders(client: TestClient) -> None:
 
 
 def test_a_dataset_without_trees(tmp_path: Path) -> None:
-    with TestClient(application(Settings(tmp_path))) as client:
+    with TestClient(application(Settings(tmp_path, cache=tmp_path / "cache"))) as client:
         assert "There are no source trees yet" in client.get("/source").text
         assert client.get("/source/debian_7.3").status_code == 404
         assert client.get("/source/diff?a=1&b=2&file=x.c").status_code == 404
@@ -225,7 +227,7 @@ def test_documentation_is_on_the_card(tree: SourceTree, tmp_path: Path) -> None:
         "/**\n * said - what is said\n * @how: how it is <said>\n */\nint said(int how)\n{\n}\n"
     )
     index(tree)
-    with TestClient(application(Settings(tmp_path))) as client:
+    with TestClient(application(Settings(tmp_path, cache=tmp_path / "cache"))) as client:
         page = text(client, f"{TREE}/card?symbol=said&kind=function&file=kernel/said.c&line=5")
     assert "what is said" in page
     assert "<dt>@how</dt><dd>how it is &lt;said&gt;</dd>" in page
@@ -333,7 +335,7 @@ def test_long_files_come_in_parts_that_are_small(tmp_path: Path) -> None:
     tree = put_tree(tmp_path, files=files)
     index(tree)
     prepare(tree, ARM, ["calls.c"])
-    with TestClient(application(Settings(tmp_path))) as client:
+    with TestClient(application(Settings(tmp_path, cache=tmp_path / "cache"))) as client:
         for file, least in (("long.h", 5), ("wide.c", 2), ("calls.c", 2), ("one.c", 1)):
             first = client.get(f"{TREE}/{file}")
             parts = max([1, *(int(n) for n in re.findall(r"part=(\d+)", first.text))])

@@ -131,7 +131,7 @@ class Explorer:
         self._sources: object = None
         self._sources_checked = 0.0
         self._opened = _Opened(Browser(settings.dataset), None)
-        self.kept = Kept(_KEPT_BYTES)
+        self.kept = Kept(_KEPT_BYTES, (settings.cache or cache_dir()) / "source")
 
     def snapshot(self) -> Snapshot:
         """The dataset as it is now, or was a second ago."""
