@@ -255,6 +255,8 @@ def prototype_lines(old: str | None, new: str | None, name: str) -> list[Line]:
         sign = ("~", word, "changed") if word else ELSEWHERE if a in swapped else ()
         lines.append(Line(Cell(text), Cell(news[b]), *sign))
     lines += [Line(None, Cell(news[c]), *ADDED) for c in range(done, len(news)) if c not in owner]
+    if not before.params and not after.params:
+        lines[1:] = [Line(Cell(olds[0]), Cell(news[0]))]
     return [*lines, Line(Cell(");"), Cell(");"))]
 
 
