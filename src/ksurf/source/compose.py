@@ -23,6 +23,8 @@ __all__ = ["names_page", "semantic_page", "signature", "split_lines"]
 _SIGNATURE_LINES = 40
 _SIGNATURE_LENGTH = 1000
 _VALUE_LENGTH = 120
+_LINE_LENGTH = 20_000
+"""No person wrote a line that is longer; it may have any number of definitions in it."""
 _MAX_PROBLEMS = 20
 
 
@@ -228,6 +230,10 @@ def _source(texts: Sequence[str], first: int, end: int) -> str:
 def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> str:
     """Return the source of a definition up to its body or value, in one line without comments."""
     first = first_line - 1
+    if any(len(text) > _LINE_LENGTH for text in texts[first : first + 1]):
+        return name
+    if kind == SymbolKind.MACRO:
+        return _cut(" ".join(_macro(texts, name, first).split()))
     # Most are over after a few lines, of which the last has what begins a body or ends a declaration.
     last = next(
         (at for at in range(first, min(first + _SIGNATURE_LINES, len(texts))) if _BODY.search(texts[at])),
@@ -236,14 +242,7 @@ def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> st
     source = _source(texts, first, last + 1)
     if not _BODY.search(source):
         source = _source(texts, first, first + _SIGNATURE_LINES)
-    if kind == SymbolKind.MACRO:
-        whole = source.partition("\n")[0]
-        found = _FUNCTION_MACRO.match(source.replace("\\\n", " "))
-        # A value of one line says what it is; of several, only the parameters are shown.
-        head = (
-            whole if not whole.endswith("\\") and len(whole) <= _VALUE_LENGTH else found[0] if found else name
-        )
-    elif kind in _MEMBERS:
+    if kind in _MEMBERS:
         # Others may stand in front of it on its line, and the struct that it is in.
         named = re.compile(rf"\b{re.escape(name)}\b")
         end_of = _ENUMERATOR_END if kind == SymbolKind.ENUMERATOR else _MEMBER_END
@@ -256,4 +255,26 @@ def signature(texts: Sequence[str], name: str, kind: str, first_line: int) -> st
     head = " ".join(head.split())
     if name not in head and kind in _NAMED_BEHIND:
         head = f"{head} {{…}} {name}" if head else name
-    return head if len(head) <= _SIGNATURE_LENGTH else f"{head[: _SIGNATURE_LENGTH - 1]}…"
+    return _cut(head)
+
+
+def _macro(texts: Sequence[str], name: str, first: int) -> str:
+    """A macro's name, parameters and, if it is short, value; it ends with its line unless that goes on."""
+    end = first + 1
+    while end < min(first + _SIGNATURE_LINES, len(texts)) and _goes_on(texts[end - 1]):
+        end += 1
+    source = without_comments("\n".join(texts[first:end])[: 4 * _SIGNATURE_LENGTH])
+    whole = source.partition("\n")[0]
+    if not whole.endswith("\\") and len(whole) <= _VALUE_LENGTH:
+        return whole
+    # Of a value of several lines only the parameters are shown.
+    found = _FUNCTION_MACRO.match(source.replace("\\\n", " "))
+    return found[0] if found else name
+
+
+def _goes_on(line: str) -> bool:
+    return line.endswith("\\") or line.rfind("/*") > line.rfind("*/")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SIGNATURE_LENGTH else f"{text[: _SIGNATURE_LENGTH - 1]}…"
