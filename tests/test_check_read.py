@@ -40,7 +40,7 @@ def test_a_baseline_that_is_no_column_keeps_its_id() -> None:
 
 def damaged(value: Any, random: random.Random) -> Any:
     """The document with something in it that is something else."""
-    others = [None, "x", "\ud800", -1, 10**30, [], {}, [value], True]
+    others: list[Any] = [None, "x", "\ud800", -1, 10**30, [], {}, [value], True]
     if isinstance(value, dict) and value and random.random() < 0.9:
         key = random.choice(list(value))
         changed = {**value, key: damaged(value[key], random)}

@@ -77,7 +77,7 @@ def test_what_is_not_read_is_passed_over() -> None:
             "has no name",
         ),
         (b"------WebKitFormBoundaryx\r\n" + b"a" * 100_000, TYPE, "too long"),
-        (FORM.partition(b"\r\n------WebKitFormBoundaryx\r\ncontent")[0] * 60, TYPE, "more than 50 parts"),
+        (FORM.partition(b"\r\n------WebKitFormBoundaryx\r\ncontent")[0] * 160, TYPE, "more than 150 parts"),
     ],
 )
 def test_what_is_no_form(data: bytes, kind: str, reason: str) -> None:

@@ -135,6 +135,18 @@ def test_kernels_can_be_chosen(dataset: Path) -> None:
         assert (answer.reason, answer.status) == (Reason.KERNELS, 404)
 
 
+def test_a_baseline_can_be_named(dataset: Path) -> None:
+    async def compared(checks: Checks) -> list[Checked | Refusal]:
+        return [await checks.check(once(LIST), "x", ["5.10"], baseline) for baseline in ("", "6.12", "9.99")]
+
+    own, named, none = use(dataset, compared)
+    assert document(own)["consumers"][0]["baseline"] is None
+    assert document(named)["consumers"][0]["baseline"] == kernel("6.12.1").id
+    assert [one["label"] for one in document(named)["kernels"]] == ["5.10"]
+    assert isinstance(none, Refusal)
+    assert none.reason is Reason.KERNELS
+
+
 def test_a_dataset_without_kernels(tmp_path: Path) -> None:
     assert refusal(tmp_path, LIST) == Refusal(Reason.KERNELS, "the dataset has no kernels")
 

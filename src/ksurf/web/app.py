@@ -19,7 +19,10 @@ from ksurf.dataset.unpacked.cache import reading_unpacked
 from ksurf.errors import KsurfError
 from ksurf.web.explorer import Explorer, Settings
 from ksurf.web.pages import HEADERS, STATIC, error_page
+from ksurf.web.results import Results
+from ksurf.web.upload import Checks
 from ksurf.web.views import ROUTES
+from ksurf.web.views.check import CheckRoom
 
 __all__ = ["application"]
 
@@ -32,10 +35,13 @@ _COMPRESS_LEVEL = 4
 def application(settings: Settings) -> Starlette:
     """Make the application for one dataset."""
     explorer = Explorer(settings)
+    kept = None if settings.cache is None else settings.cache / "checks"
+    checking = CheckRoom(Checks(settings.dataset), Results(kept))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
+        await checking.checks.close()
         explorer.close()
 
     app = Starlette(
@@ -49,6 +55,7 @@ def application(settings: Settings) -> Starlette:
         lifespan=lifespan,
     )
     app.state.explorer = explorer
+    app.state.checking = checking
     return app
 
 

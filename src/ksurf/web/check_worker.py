@@ -51,6 +51,8 @@ class Job:
     dataset: str
     kernels: tuple[str, ...] = ()
     """Selectors; all kernels if empty."""
+    baseline: str = ""
+    """A selector; without it each dependency has its own."""
 
     def message(self) -> bytes:
         """The job as it is sent."""
@@ -60,7 +62,7 @@ class Job:
     def read(cls, message: bytes) -> Job:
         """The job that was sent."""
         values = json.loads(message)
-        return cls(values["name"], values["dataset"], tuple(values["kernels"]))
+        return cls(values["name"], values["dataset"], tuple(values["kernels"]), values["baseline"])
 
 
 def main(limits: Mapping[str, int]) -> None:
@@ -175,7 +177,8 @@ def _checked(job: Job, file: int) -> str | Refusal:
     if not stored:
         raise NoSuchKernelError("the dataset has no kernels")
     kernels = select(stored, [Selector.parse(text) for text in job.kernels])
-    groups = group(kernels, default_baseline(kernels))
+    compared = max(select(stored, [Selector.parse(job.baseline)])) if job.baseline else None
+    groups = group(kernels, compared or default_baseline(kernels))
     with reading_once():
         with reading_ahead([(kernel, store.directory(kernel.id)) for kernel in kernels]):
             series = [member.kernel for member in reversed(groups.regular)]
@@ -183,7 +186,8 @@ def _checked(job: Job, file: int) -> str | Refusal:
             found = find_sent(f"/proc/self/fd/{file}", job.name, places)
         if not found.consumers:
             return _nothing(found.unreadable)
-        report = judge(found.consumers, kernels, None, store, Walks(found.consumers, store), stored=stored)
+        walks = Walks(found.consumers, store)
+        report = judge(found.consumers, kernels, compared, store, walks, stored=stored)
     return check_json(
         Page(report, groups, apply(Policy(), report, date.today()), unreadable=found.unreadable)
     )

@@ -13,7 +13,8 @@ from email.message import Message
 
 __all__ = ["FormError", "Part", "parts"]
 
-_PARTS_LIMIT = 50
+_PARTS_LIMIT = 150
+"""A form names a hundred kernels, say."""
 _HEAD_LIMIT = 32 << 10
 """Bytes of the lines before a part's content: a file's name may be long."""
 _BOUNDARY_LENGTH = 70

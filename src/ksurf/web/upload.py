@@ -62,6 +62,8 @@ class Bounds:
     upload_byte_size: int = 64 << 20
     upload_seconds: float = 120
     """In which it has to arrive."""
+    beside_byte_size: int = 2 << 20
+    """What a form may hold beside its file: a pasted text, and kernels."""
     check_seconds: float = 60
     """In which it has to be checked, by the clock, and for which it waits for its turn."""
     result_byte_size: int = 16 << 20
@@ -71,6 +73,11 @@ class Bounds:
     """Uploads that may arrive, or wait for their turn, beside these."""
     limits: Limits = field(default_factory=Limits)
     """Of each process."""
+
+    @property
+    def form_byte_size(self) -> int:
+        """How long a form may be."""
+        return self.upload_byte_size + self.beside_byte_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,16 @@ class Checks:
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def bounds(self) -> Bounds:
+        """How much is taken."""
+        return self._bounds
+
+    @property
+    def too_large(self) -> Refusal:
+        """What to say of a file that is known to be too large before it arrives."""
+        return _too_large(self._bounds)
+
     def start(self) -> None:
         """Have a process ready for the first check, which without it takes half a second longer."""
         if self._spare is None and not self._is_closed:
@@ -125,16 +142,22 @@ class Checks:
             await spare.end()
 
     async def check(
-        self, chunks: AsyncIterable[bytes], name: str | None = None, kernels: Sequence[str] = ()
+        self,
+        chunks: AsyncIterable[bytes],
+        name: str | None = None,
+        kernels: Sequence[str] = (),
+        baseline: str = "",
     ) -> Checked | Refusal:
         """Check what arrives, under a name that the stranger gave.
 
-        ``kernels`` are selectors; without any all kernels of the dataset are looked at. What ``chunks``
-        raises goes on to the caller.
+        ``kernels`` are selectors; without any all kernels of the dataset are looked at. ``baseline`` is one
+        for the kernel that it was made for. What ``chunks`` raises goes on to the caller.
         """
         self._same_loop()
         bounds = self._bounds
-        if len(kernels) > _KERNELS_LIMIT or any(len(text) > _SELECTOR_LENGTH for text in kernels):
+        if len(kernels) > _KERNELS_LIMIT or any(
+            len(text) > _SELECTOR_LENGTH for text in (*kernels, baseline)
+        ):
             return Refusal(Reason.KERNELS, "so many kernels, or names so long, are not looked for")
         if self._admitted >= bounds.running + bounds.waiting:
             return _busy(self._admitted)
@@ -144,7 +167,7 @@ class Checks:
                 refusal = await _receive(chunks, file, bounds)
                 if refusal is not None:
                     return refusal
-                job = Job(clean_name(name), str(self._dataset), tuple(kernels))
+                job = Job(clean_name(name), str(self._dataset), tuple(kernels), baseline)
                 return await self._in_turn(job, file)
         except OSError as error:
             if is_full(error):
@@ -156,23 +179,27 @@ class Checks:
     async def check_form(self, chunks: AsyncIterable[bytes], content_type: str) -> Checked | Refusal:
         """Check what a form sends, as it arrives.
 
-        Of its fields ``kernel`` is a selector, of which there may be several; ``text`` is something pasted;
-        ``file`` is a file. The first of the latter two that is not empty is checked, and what comes after it
-        is not read.
+        Of its fields ``kernel`` is a selector, of which there may be several; ``baseline`` is one, too;
+        ``text`` is something pasted; ``file`` is a file. The first of the latter two that is not empty is
+        checked, and what comes after it is not read.
         """
         bounds = self._bounds
         kernels: list[str] = []
+        baseline = ""
         try:
             async with asyncio.timeout(bounds.upload_seconds + 2 * bounds.check_seconds):
-                async for part in parts(chunks, content_type):
+                async for part in parts(_at_most(chunks, bounds), content_type):
                     if part.name == "kernel":
                         kernels += filter(None, [await part.text(_SELECTOR_LENGTH)])
+                    elif part.name == "baseline":
+                        baseline = await part.text(_SELECTOR_LENGTH)
                     elif part.name == "text":
                         # Browsers write the ends of lines as mail does.
                         if text := (await part.text(_TEXT_BYTES)).replace("\r\n", "\n").strip():
-                            return await self.check(_once(f"{text}\n".encode()), _PASTED, kernels)
+                            return await self.check(_once(f"{text}\n".encode()), _PASTED, kernels, baseline)
                     elif part.name == "file" and (first := await anext(part.chunks, b"")):
-                        return await self.check(_with(first, part.chunks), part.filename, kernels)
+                        rest = _with(first, part.chunks)
+                        return await self.check(rest, part.filename, kernels, baseline)
         except FormError as error:
             return Refusal(Reason.BROKEN_OFF, str(error))
         except TimeoutError:
@@ -226,11 +253,7 @@ async def _receive(chunks: AsyncIterable[bytes], file: BinaryIO, bounds: Bounds)
             async for chunk in chunks:
                 size += len(chunk)
                 if size > bounds.upload_byte_size:
-                    return Refusal(
-                        Reason.TOO_LARGE,
-                        f"it is larger than the {_mib(bounds.upload_byte_size)} that are looked at here",
-                        "ksurf check, on your own machine, reads files of any size",
-                    )
+                    return _too_large(bounds)
                 file.write(chunk)
         file.flush()
     except TimeoutError:
@@ -238,8 +261,26 @@ async def _receive(chunks: AsyncIterable[bytes], file: BinaryIO, bounds: Bounds)
     return None
 
 
+def _too_large(bounds: Bounds) -> Refusal:
+    return Refusal(
+        Reason.TOO_LARGE,
+        f"it is larger than the {_mib(bounds.upload_byte_size)} that are looked at here",
+        "ksurf check, on your own machine, reads files of any size",
+    )
+
+
 def _too_slow(bounds: Bounds) -> Refusal:
     return Refusal(Reason.TOO_SLOW, f"it did not arrive within {bounds.upload_seconds:g} seconds")
+
+
+async def _at_most(chunks: AsyncIterable[bytes], bounds: Bounds) -> AsyncIterator[bytes]:
+    """A form as far as one may be long: fields that nobody asked for are passed over, but not for ever."""
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > bounds.form_byte_size:
+            raise FormError(f"the form is longer than {_mib(bounds.form_byte_size)}")
+        yield chunk
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
