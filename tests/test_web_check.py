@@ -9,9 +9,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,16 @@ from test_web import Checked
 
 LIST = b"kprobe:kvm_vcpu_kick\nstruct:changing::added\nkfunc:nothing_such\n"
 HOSTILE = "<script>alert(1)</script>\"onload='x'&amp;\u202e\x1b[31m"
-LOOPS = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from ksurf.web.limits import Limits, confine; confine(Limits(**json.loads(sys.argv[2])))\n"
-    "import socket; socket.recv_fds(socket.socket(fileno=0), 1 << 16, 1)\n"
-    "while True: pass"
-)
+LOOPS = """
+import json, os, socket, sys
+sys.path[:] = json.loads(sys.argv[1])
+from ksurf.web.limits import Limits, confine
+confine(Limits(**json.loads(sys.argv[2])))
+socket.recv_fds(socket.socket(fileno=0), 1 << 16, 1)
+while not os.path.exists({flag!r}): pass
+os._exit(3)
+"""
+"""A process that reads what was sent, and loops until a file is there."""
 
 
 @pytest.fixture(scope="module")
@@ -428,7 +433,7 @@ def children() -> set[str]:
 
 
 def test_who_goes_away_ends_the_check(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "_START", LOOPS)
+    monkeypatch.setattr(upload, "_START", LOOPS.format(flag=str(tmp_path / "never")))
     before = children()
     pieces = [FILE % b"file" + LIST + b"\r\n--b--\r\n", None]
     started = time.monotonic()
@@ -440,10 +445,10 @@ def test_who_goes_away_ends_the_check(dataset: Path, tmp_path: Path, monkeypatch
 def test_other_pages_answer_while_something_loops(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "_START", LOOPS)
-    bounds = Bounds(check_seconds=60, limits=Limits(cpu_seconds=3))
+    flag = tmp_path / "flag"
+    monkeypatch.setattr(upload, "_START", LOOPS.format(flag=str(flag)))
     with (
-        TestClient(bounded(dataset, tmp_path, bounds)) as client,
+        TestClient(bounded(dataset, tmp_path, Bounds(limits=Limits(cpu_seconds=60)))) as client,
         ThreadPoolExecutor(2) as threads,
     ):
         looping = [threads.submit(sent, client, LIST) for _ in range(2)]
@@ -451,20 +456,32 @@ def test_other_pages_answer_while_something_loops(
             answer = client.get(("/struct/kvm", "/check", "/search.json?q=kvm", "/")[number % 4])
             assert answer.status_code == 200
         assert not any(one.done() for one in looping)
+        flag.touch()
         for one in looping:
             assert one.result().status_code == 422
-            assert "3 seconds of processor time" in one.result().text
+            assert "ended with status 3" in one.result().text
+        assert not any(tmp_path.rglob("*.result"))
+
+
+def test_what_loops_is_ended(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "_START", LOOPS.format(flag=str(tmp_path / "never")))
+    with TestClient(bounded(dataset, tmp_path, Bounds(limits=Limits(cpu_seconds=1)))) as client:
+        answer = sent(client, LIST)
+        assert answer.status_code == 422
+        assert "1 seconds of processor time" in answer.text
 
 
 def test_who_comes_too_late_is_told_to_come_again(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "_START", LOOPS)
-    bounds = Bounds(running=1, waiting=0, limits=Limits(cpu_seconds=2))
+    flag = tmp_path / "flag"
+    monkeypatch.setattr(upload, "_START", LOOPS.format(flag=str(flag)))
+    bounds = Bounds(running=1, waiting=0, limits=Limits(cpu_seconds=60))
     with TestClient(bounded(dataset, tmp_path, bounds)) as client, ThreadPoolExecutor(3) as threads:
-        answers = [one.result() for one in [threads.submit(sent, client, LIST) for _ in range(3)]]
-        busy = [answer for answer in answers if answer.status_code == 503]
-        assert len(busy) == 2
+        waiting = [threads.submit(sent, client, LIST) for _ in range(3)]
+        busy = [one.result() for one in islice(as_completed(waiting), 2)]
+        flag.touch()
+        assert [answer.status_code for answer in busy] == [503, 503]
         assert all(answer.headers["retry-after"] == "60" for answer in busy)
         assert "try again in a minute" in busy[0].text
 
