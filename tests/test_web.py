@@ -334,6 +334,15 @@ def test_it_serves_and_stops(server: tuple[subprocess.Popen[str], str]) -> None:
     assert _gone(workers)
 
 
+def test_other_names_of_this_machine_are_refused(dataset: Path) -> None:
+    hosts = ("localhost", "127.0.0.1", "::1")
+    with TestClient(application(Settings(dataset, hosts=hosts))) as client:
+        for host in ("localhost:8080", "127.0.0.1", "[::1]:9000", "LOCALHOST"):
+            assert client.get("/kernels", headers={"host": host}).status_code == 200, host
+        for host in ("evil.example:8080", "", "[::1", "127.0.0.1.evil.example", "localhost@evil.example"):
+            assert client.get("/kernels", headers={"host": host}).status_code == 421, host
+
+
 def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
     server: tuple[subprocess.Popen[str], str],
 ) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from time import perf_counter
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,6 +50,7 @@ def application(settings: Settings) -> Starlette:
         routes=[*ROUTES, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
             Middleware(_Headers),
+            Middleware(_Hosts, hosts=settings.hosts),
             Middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
             Middleware(_Unpacked, explorer=explorer),
         ],
@@ -94,3 +97,25 @@ class _Unpacked:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with reading_unpacked(self._explorer.unpacked):
             await self._app(scope, receive, send)
+
+
+class _Hosts:
+    """Refuses what is asked under a name that the server does not have (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._hosts and _host(scope) not in self._hosts:
+            await PlainTextResponse("this server has another name\n", 421)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _host(scope: Scope) -> str | None:
+    """The name in the request, without the port."""
+    try:
+        return urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname
+    except ValueError:
+        return None

@@ -26,6 +26,7 @@ def tell(settings: Settings) -> str:
             "baseline": settings.baseline,
             "cache": None if settings.cache is None else str(settings.cache),
             "uploads": settings.uploads,
+            "hosts": settings.hosts,
         }
     )
 
@@ -39,6 +40,7 @@ def told(text: str) -> tuple[Settings, int]:
         document["baseline"],
         None if cache is None else Path(cache),
         document["uploads"],
+        tuple(document["hosts"]),
     )
     return settings, document["parent"]
 

@@ -48,6 +48,8 @@ class Settings:
     """Where what is made for quick answers is kept; the usual cache folder if it is not said."""
     uploads: bool = True
     """Whether files can be checked."""
+    hosts: tuple[str, ...] = ()
+    """The names by which the server may be asked; any if there are none."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 from ksurf.errors import InputError, KsurfError
@@ -19,6 +21,7 @@ from ksurf.web.explorer import Settings, state_of
 __all__ = ["serve"]
 
 _BACKLOG = 1024
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SHORT_LIFE = 5.0
 """Seconds: a process that ends earlier has failed to start, and would again."""
 _PATIENCE = 0.2
@@ -34,6 +37,9 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     import click
 
     with _listening(host, port) as listening, _stoppable() as stopped:
+        if ip_address(listening.getsockname()[0]).is_loopback:
+            # A page of somebody else's may have a name of its own that means this machine.
+            settings = replace(settings, hosts=(*_LOOPBACK, host))
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"http://{shown}:{listening.getsockname()[1]}/  (Ctrl-C stops it)")
         processes = _Processes(settings, listening, workers)
