@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -283,10 +286,11 @@ def test_kernels_that_come_are_there_a_second_later(tmp_path: Path) -> None:
         assert client.get("/struct/kvm").status_code == 200
 
 
-@pytest.fixture
-def server(dataset: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+@contextmanager
+def serving(dataset: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server of two processes, and its address."""
     command = [sys.executable, "-c", "import sys; from ksurf.cli import main; sys.argv[0] = 'ksurf'; main()"]
-    arguments = ["serve", "--port", "0", "--workers", "2", "--dataset", str(dataset)]
+    arguments = ["serve", "--port", "0", "--workers", "2", "--dataset", str(dataset), *options]
     process = subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     )
@@ -295,6 +299,12 @@ def server(dataset: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     yield process, address
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def server(dataset: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with serving(dataset) as started:
+        yield started
 
 
 def _workers(parent: int) -> list[int]:
@@ -357,6 +367,32 @@ def test_a_process_that_dies_is_replaced_and_none_is_left_behind(
     assert httpx.get(address, timeout=30).status_code == 200
     process.kill()
     assert _gone(workers)
+
+
+def test_killed_under_load_and_started_again_nothing_is_lost(dataset: Path, tmp_path: Path) -> None:
+    cache = ("--cache", str(tmp_path / "cache"))
+    with serving(dataset, *cache) as (process, address):
+        sent = {"text": "struct:changing::added\nkprobe:nothing_such\n"}
+        answer = httpx.post(
+            f"{address}check", files={"text": (None, sent["text"])}, timeout=60, follow_redirects=False
+        )
+        assert answer.status_code == 303, answer.text
+        result = answer.headers["location"]
+        before = httpx.get(urljoin(address, result), timeout=60).text
+        pages = ["struct/kvm", "search.json?q=k", "function/kvm_vcpu_kick", "compare", "kernels"]
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(httpx.get, f"{address}{pages[n % 5]}", timeout=60) for n in range(60)]
+            while not asked[10].done():
+                time.sleep(0.01)
+            for worker in _workers(process.pid):
+                os.kill(worker, signal.SIGKILL)
+            process.kill()
+            answered = [one.result().status_code for one in asked if one.exception() is None]
+        assert answered and set(answered) == {200}
+    with serving(dataset, *cache) as (_, address):
+        assert httpx.get(urljoin(address, result), timeout=60).text == before
+        for page in pages:
+            assert httpx.get(f"{address}{page}", timeout=60).status_code == 200
 
 
 def test_a_port_that_is_taken_is_an_error(
