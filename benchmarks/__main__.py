@@ -262,6 +262,17 @@ def lookups(options: argparse.Namespace) -> None:
     subprocess.run([*module, dataset, options.folder / "unpacked"], check=True)
 
 
+def web(options: argparse.Namespace) -> None:
+    """The explorer with its kernels and a tree of source, under load on loopback."""
+    dataset = options.folder / "eight"
+    for selector in EIGHT:  # nothing, where the reports have made it
+        if subprocess.run([KSURF, "add", package(selector), "--dataset", dataset]).returncode:
+            sys.exit(f"{selector} could not be read")
+    source = source_dataset(options.folder)
+    command = [sys.executable, "-m", "benchmarks.web", dataset, source, options.folder / "web"]
+    subprocess.run(command, check=True)
+
+
 PARTS = {
     "function-pass": function_pass,
     "btf": btf,
@@ -272,6 +283,7 @@ PARTS = {
     "pages": pages,
     "semantic": semantic,
     "names": names,
+    "web": web,
 }
 
 if __name__ == "__main__":
