@@ -16,8 +16,9 @@ def test_a_kernel_is_found_from_the_first_page(visit: Visit) -> None:
     visitor = visit(LIGHT)
     page = visitor.open("/")
     page.get_by_role("navigation", name="Rooms").get_by_role("link", name="Kernels").click()
-    table = page.get_by_role("region", name="Kernels")
+    table = page.get_by_role("region", name="What was read of each kernel")
     expect(table.get_by_role("rowheader")).to_have_count(3)
+    visitor.shot("kernels", whole=True)
     table.get_by_role("link", name="6.1.5-cloud-amd64").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("6.1.5-cloud-amd64")
 
