@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from ksurf.cli import run
+from ksurf.web.views import kernels
 from made_web import web_dataset
 from test_web import NAMES, Checked
 
@@ -24,11 +25,13 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("site") / "public"
     symbols = [part for kind, name in NAMES.items() for part in ("--symbol", f"{kind}:{name}")]
-    assert run(["site", str(folder), *symbols, "--match", "kvm", "--dataset", str(dataset)]) == 0
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "_IMAGES", 1)  # there is more than a page of them
+        assert run(["site", str(folder), *symbols, "--match", "kvm", "--dataset", str(dataset)]) == 0
+    yield folder
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,8 @@ def test_its_pages_are_those_of_the_server_and_the_command(
     for form in ("md", "json"):
         assert run(["show", "struct", "kvm", "--format", form, "--dataset", str(dataset)]) == 0
         assert (site / f"struct/kvm.{form}").read_text() == capsys.readouterr().out
+    (page_of_kernel, *_) = (site / "kernels").iterdir()
+    assert "vmlinux" in page_of_kernel.read_text() and "page 1 of" not in page_of_kernel.read_text()
     page = (site / "function/kvm_vcpu_kick.html").read_text()
     assert "Content-Security-Policy" in page and "?kernel=" not in page and "/calls/" not in page
     assert 'href="kvm_vcpu_wake_up.html"' in page

@@ -28,7 +28,7 @@ from ksurf.web.addresses import (
 if TYPE_CHECKING:
     from ksurf.web.explorer import Explorer
 
-__all__ = ["HEADERS", "STATIC", "NotFoundError", "error_page", "explorer_of", "page"]
+__all__ = ["HEADERS", "STATIC", "NotFoundError", "addresses_of", "error_page", "explorer_of", "page"]
 
 STATIC = Path(__file__).parent / "static"
 
@@ -83,11 +83,17 @@ def _visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(VISIBLE)
 
 
+def addresses_of(request: Request) -> Addresses:
+    """What makes the links of the page: a server's, unless a site is written."""
+    addresses: Addresses | None = getattr(request.state, "addresses", None)
+    return addresses or LiveAddresses()
+
+
 def page(request: Request, template: str, *, http_status: int = 200, **values: Any) -> Response:
     """Answer with a template. It has ``to``, ``symbol_at``, ``kernel_at`` and ``compare_at`` for links, and
     ``asked``, the search's text.
     """
-    addresses: Addresses = getattr(request.state, "addresses", None) or LiveAddresses()
+    addresses = addresses_of(request)
 
     def symbol_at(kind: str, name: str, form: str | None = None, anchor: str = "") -> str | None:
         return addresses.to(symbol_path(kind, name, form), anchor=anchor)

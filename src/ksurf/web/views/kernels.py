@@ -25,7 +25,7 @@ from ksurf.surface.history import neighbours
 from ksurf.web.addresses import LiveAddresses, kernel_path, source_path
 from ksurf.web.explorer import Snapshot
 from ksurf.web.matrix import table_of
-from ksurf.web.pages import NotFoundError, explorer_of, page
+from ksurf.web.pages import NotFoundError, addresses_of, explorer_of, page
 
 __all__ = ["ROUTES", "kernels_named", "page_number"]
 
@@ -161,8 +161,10 @@ def kernel(request: Request) -> Response:
     pairs = neighbours(snapshot.kernels)
     text = request.query_params.get("image", "").strip()[:100]
     images = [image for image in manifest.images if text.lower() in image.name.lower()]
-    pages = max(1, math.ceil(len(images) / _IMAGES))
-    start = (min(page_number(request), pages) - 1) * _IMAGES
+    # A site has no second page of them.
+    most = _IMAGES if isinstance(addresses_of(request), LiveAddresses) else max(1, len(images))
+    pages = max(1, math.ceil(len(images) / most))
+    start = (min(page_number(request), pages) - 1) * most
     fitting = explorer.browse(lambda browser: browser.trees.fitting(one))
     return page(
         request,
@@ -183,10 +185,10 @@ def kernel(request: Request) -> Response:
             for other in snapshot.kernels
             if other.base_version == one.base_version and (other.arch, other.flavor) != (one.arch, one.flavor)
         ],
-        images=_sized(images[start : start + _IMAGES]),
+        images=_sized(images[start : start + most]),
         images_total=len(images),
         images_text=text,
-        number=start // _IMAGES + 1,
+        number=start // most + 1,
         pages=pages,
         tree=fitting,
         tree_path=source_path(fitting.tree.id) if fitting else "",
