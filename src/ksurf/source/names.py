@@ -56,8 +56,7 @@ KINDS = (
 _MOST_LOOKED_AT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """What a member or an enumerator belongs to.
 
     ``name`` is the tag, or that of the typedef or the variable which a type without a tag is part of.
@@ -67,9 +66,10 @@ class Owner:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A definition of a name, or a declaration of what is defined elsewhere.
+
+    A common name has thousands, and tuples are made in a fifth of the time of dataclasses.
 
     ``place`` is where the name stands, or the macro's argument that it is made of; ``start_line`` and
     ``end_line`` enclose all of it. ``path`` is how a member is written after its owner where that is not its

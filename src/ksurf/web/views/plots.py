@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 
@@ -80,7 +81,10 @@ async def plot(request: Request) -> Response:
     if asked.get("dark"):
         arguments.append("--dark")
     state = hashlib.sha256(repr(state_of(explorer.settings.dataset)).encode()).hexdigest()
-    content = await explorer.drawings.drawn(arguments, form, state)
+    try:
+        content = await explorer.drawings.drawn(arguments, form, state)
+    except asyncio.CancelledError:  # the server stops
+        return Response(status_code=503)
     return Response(content, media_type=_TYPES[form], headers={"content-security-policy": _POLICY})
 
 
