@@ -149,6 +149,8 @@ def test_it_says_what_the_dataset_says(dataset: Path) -> None:
         assert everything(places) == expected  # what was learnt says it too
         with lookup.reading_once():
             assert everything(places) == expected
+        own.release()  # what is read again is the same
+        assert everything(places) == expected
     assert unpacked() is None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import sys
+import time
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -25,7 +28,8 @@ def main(descriptor: int, text: str) -> None:
     settings, parent = told(text)
     end_with_parent(parent)
     app = application(settings)
-    Thread(target=_warm, args=(app.state.explorer,), daemon=True).start()
+    for work in (_warm, _stay_small):
+        Thread(target=work, args=(app.state.explorer,), daemon=True).start()
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -34,6 +38,22 @@ def main(descriptor: int, text: str) -> None:
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+_MAPPED_LIMIT = 160 << 20
+"""Bytes of files in this process's memory. The system would take them back when it needs them; whoever looks
+at what a server takes does not see that."""
+_LOOK_SECONDS = 1.0
+
+
+def _stay_small(explorer: Explorer) -> None:
+    """Give back what is mapped of tables, again and again: it is in the system's cache, and back at once."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    while True:
+        time.sleep(_LOOK_SECONDS)
+        shared = int(Path("/proc/self/statm").read_bytes().split()[2])
+        if shared * page > _MAPPED_LIMIT:
+            explorer.unpacked.release()
 
 
 def _warm(explorer: Explorer) -> None:

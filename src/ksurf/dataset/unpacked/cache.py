@@ -83,6 +83,12 @@ class Unpacked:
             self._definitions = {}
         self._definitions.update(definitions)
 
+    def release(self) -> None:
+        """Give back the memory of all files that are open; they stay so."""
+        for opened in list(self._opened.values()):
+            if opened.file is not None:
+                opened.file.release()
+
     def missing(self, kernels: Iterable[Path]) -> list[Path]:
         """The folders of these kernels, and of the segments that they need, which have no file to be used."""
         return [directory for directory in _needed(kernels) if self.file(directory) is None]

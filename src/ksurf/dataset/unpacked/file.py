@@ -44,6 +44,7 @@ class UnpackedFile:
                 raise DamagedFileError(f"{path}: it is empty") from error
         self._places = _contents(path, mapped)
         self._path = path
+        self._mapped = mapped
         self._memory = pa.py_buffer(mapped)
         names = [part for part in self._places if "." not in part]
         self._tables = {name: UnpackedTable(self._batch(name), self._orders(name), name) for name in names}
@@ -51,6 +52,10 @@ class UnpackedFile:
     def table(self, name: str) -> UnpackedTable | None:
         """A table, if the file has it."""
         return self._tables.get(name)
+
+    def release(self) -> None:
+        """Give back the memory that holds what was read; it is read again when it is asked for."""
+        self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def _orders(self, name: str) -> dict[str, Any]:
         return {
