@@ -20,6 +20,7 @@ __all__ = [
     "NamesReader",
     "Progress",
     "ReadError",
+    "SymbolCatalog",
     "__version__",
     "bpf_object",
     "bpf_objects",

@@ -31,26 +31,19 @@ _BY_LETTER = "|".join(
 )
 
 # Possessive where there is nothing to give back: a line of a hundred megabytes costs no more memory than its
-# text. An end that is missing is the end of the line, or of the file for a comment.
+# text. Nothing that may be given back stands inside of it: Python before 3.11.5 goes wrong there (its issue
+# 106052). An end that is missing is the end of the line, or of the file for a comment.
 _COMMENT = r"/\*[\s\S]*?(?:\*/|\Z)|//[^\\\n]*+(?:\\(?:[\s\S]|\Z)[^\\\n]*+)*+"
 _STRING = r"\"[^\"\\\n]*+(?:\\(?:[\s\S]|\Z)[^\"\\\n]*+)*+\"?|'[^'\\\n]*+(?:\\(?:[\s\S]|\Z)[^'\\\n]*+)*+'?"
-_KEYWORD = rf"(?:{_BY_LETTER})\b"
-# What is plain stands in front of what is not, in the same match: to try each place takes twice as long.
-_PLAIN = rf"(?:[^\w\"'/\n]++|(?!{_KEYWORD})[A-Za-z_]\w*+|/(?![/*])|\n(?![ \t]*+\#))*+"
 _TOKEN = re.compile(
-    rf"{_PLAIN}(?:"
     rf"(?P<comment>{_COMMENT})"
     rf"|(?P<string>{_STRING})"
-    r"|\n[ \t]*+(?P<directive>\#[ \t]*+(?:(?P<of_include>include(?:_next)?\b)|\w*+))"
+    r"|^[ \t]*+(?P<directive>\#[ \t]*+(?:(?P<of_include>include(?:_next)?\b)|\w*+))"
     r"(?(of_include)[ \t]*+(?P<include><[^>\n]*+>|\"[^\"\n]*+\")?)"
-    rf"|(?P<keyword>{_KEYWORD})|(?P<number>\d[\w.]*+)|\Z)",
-    re.ASCII,
+    rf"|\b(?:(?P<keyword>(?:{_BY_LETTER})\b)|(?P<number>\d[\w.]*+))",
+    re.MULTILINE | re.ASCII,
 )
-_HELD: dict[str | None, tuple[tuple[str, SpanKind], ...]] = {
-    kind.value: ((kind.value, kind),) for kind in SpanKind
-}
-"""The groups of a match, and what they are, by its last group; at the end of the text there is none."""
-_HELD |= {"include": _HELD["directive"] + _HELD["include"], None: ()}
+_KIND_OF_GROUP = {kind.value: kind for kind in SpanKind}
 _UNTIL_STRINGS = re.compile(rf"({_COMMENT})|(?:{_STRING})")
 
 
@@ -62,15 +55,18 @@ def is_c(file: str) -> bool:
 def highlight(lines: Sequence[str]) -> list[list[Span]]:
     """Return the spans of each line, in order; what goes over several lines is a span of each of them."""
     found: list[list[Span]] = [[] for _ in lines]
-    # Each line begins behind a newline, the first one too.
-    text = "\n".join(("", *lines))
-    row, row_start, row_end = -1, 0, 0
+    text = "\n".join(lines)
+    row, row_start = 0, 0
+    row_end = len(lines[0]) if lines else 0
     for match in _TOKEN.finditer(text):
-        for group, kind in _HELD[match.lastgroup]:
+        for group in ("directive", "include") if match["directive"] is not None else (match.lastgroup or "",):
             start, end = match.span(group)
+            if start < 0:
+                continue
             while start > row_end:
                 row += 1
                 row_start, row_end = row_end + 1, row_end + 1 + len(lines[row])
+            kind = _KIND_OF_GROUP[group]
             while end > row_end:
                 if start < row_end:
                     found[row].append(Span(start - row_start, row_end - row_start, kind))

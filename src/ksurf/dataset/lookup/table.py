@@ -178,6 +178,7 @@ class TableFile:
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(path, error) from error
         self._path = path
+        self._coded = coded
         self._schema = self._file.schema_arrow
         self._bounds: dict[str, list[tuple[Any, Any] | None]] = {}
         # A file is read by one thread at a time; which kernel's thread that is does not matter.
@@ -191,7 +192,8 @@ class TableFile:
     def read(self, columns: list[str], groups: Sequence[int] | None = None) -> Any:
         """The columns of all or some row groups."""
         chosen = list(range(len(self.groups)) if groups is None else groups)
-        store, table = kept(), self._path.stem
+        # What is kept is coded: the two do not go together in one column.
+        store, table = kept() if self._coded else None, self._path.stem
         if store is not None and table not in _KEPT and not store.keeps(table, columns):
             store = None
         with self._turn:
