@@ -229,7 +229,7 @@ def test_hostile_kernels_are_only_kernels() -> None:
         short = replace(own[0].kernel, release="x", flavor="<b>")
         ElementTree.fromstring(plot.draw(figure))
         ElementTree.fromstring(
-            plot.draw(replace(figure, columns=tuple(replace(c, kernel=short) for c in own)))
+            plot.draw(replace(figure, columns=tuple(c._replace(kernel=short) for c in own)))
         )
 
 

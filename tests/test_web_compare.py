@@ -21,8 +21,8 @@ from ksurf.surface.diff import Changed, KindDiff
 from ksurf.surface.type_change import SizeChanged
 from ksurf.web import pairs as pairs_module
 from ksurf.web.addresses import compare_path
+from ksurf.web.folder import forget_oldest
 from ksurf.web.pair_file import Pair, Question, packed, part_of, read_pair, sealed, unsealed
-from ksurf.web.pair_job import _forget
 from ksurf.web.pairs import BusyError, Job, Pairs
 from made_kernel import MadeKernel, bpf_kernel, kernel, kvm_kernel
 from web_page import Page, TestClient, client
@@ -436,14 +436,15 @@ def test_one_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Monk
         job.is_done()
 
 
-def test_the_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ksurf.web.pair_job._KEPT_FILES", 3)
+def test_a_folder_is_bounded(tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / f"{number}.pair").write_bytes(b"x")
         time.sleep(0.01)
     (tmp_path / "lock").touch()
-    _forget(tmp_path, keep=tmp_path / "0.pair")
+    forget_oldest(tmp_path, 3, keep="0.pair")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.pair", "4.pair", "5.pair", "lock"]
+    forget_oldest(tmp_path, 3, byte_size=2, keep="0.pair")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.pair", "5.pair", "lock"]
 
 
 def test_sealed_is_unsealed() -> None:

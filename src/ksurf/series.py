@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ksurf.kernel import GENERIC, Kernel, version_key
 
-__all__ = ["Groups", "Member", "default_baseline", "group"]
+__all__ = ["Column", "Groups", "Member", "columns_of", "default_baseline", "group"]
 
 
 class Member(NamedTuple):
@@ -26,6 +26,20 @@ class Groups(NamedTuple):
     """Other architectures, by architecture, then by version."""
     flavor: tuple[Member, ...]
     """The baseline's architecture in other flavors, by flavor, then by version."""
+
+
+class Column(NamedTuple):
+    """A kernel in a table over all groups: ``Regular``, ``Arch`` or ``Flavor``, and its label there."""
+
+    group: str
+    label: str
+    kernel: Kernel
+
+
+def columns_of(groups: Groups) -> tuple[Column, ...]:
+    """The kernels of all groups, in their order."""
+    named = (("Regular", groups.regular), ("Arch", groups.arch), ("Flavor", groups.flavor))
+    return tuple(Column(name, member.label, member.kernel) for name, group in named for member in group)
 
 
 # Label forms from short to long: a kernel gets the first that, so spelled, means no other of its group.

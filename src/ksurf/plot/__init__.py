@@ -8,10 +8,11 @@ makes a picture of any of them. matplotlib is loaded by the first picture, and b
 from ksurf.plot.drawing import FORMS, draw
 from ksurf.plot.model.availability import Availability, availability
 from ksurf.plot.model.churn import Churn, churn
-from ksurf.plot.model.figure import Column, Figure
+from ksurf.plot.model.figure import Figure
 from ksurf.plot.model.inlining import Inlining, inlining
 from ksurf.plot.model.struct_growth import StructGrowth, struct_growth
 from ksurf.plot.numbers import numbers_csv, numbers_json
+from ksurf.series import Column
 
 __all__ = [
     "FORMS",

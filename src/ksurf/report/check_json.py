@@ -10,8 +10,9 @@ from ksurf.check.consumer import Unreadable
 from ksurf.check.dependency import Condition, Consumer, Dependency, Guard, Program, Use
 from ksurf.check.policy import Acceptance
 from ksurf.check.verdict import ConsumerReport, Finding, Suggestion, worst
-from ksurf.report.check_layout import Column, Page
+from ksurf.report.check_layout import Page
 from ksurf.report.json import SCHEMA_VERSION, kernel_document
+from ksurf.series import Column
 
 __all__ = ["acceptance_document", "check_json", "column_document", "deps_json", "unreadable_document"]
 

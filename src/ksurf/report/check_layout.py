@@ -12,11 +12,10 @@ from ksurf.check.dependency import Consumer, Dependency, Kind, Use
 from ksurf.check.policy import Acceptance, Applied
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome, Report, Suggestion
 from ksurf.kernel import Kernel
-from ksurf.series import Groups, Member
+from ksurf.series import Column, Groups, columns_of
 from ksurf.surface.attach import Mechanism
 
 __all__ = [
-    "Column",
     "Page",
     "Reason",
     "Row",
@@ -34,15 +33,6 @@ _ARGUMENTS = {Kind.PARAMETER, Kind.TRACEPOINT_FIELD}
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A kernel in its group."""
-
-    group: str
-    label: str
-    kernel: Kernel
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """A report, and all that stands around it."""
 
@@ -57,14 +47,7 @@ class Page:
     def columns(self) -> tuple[Column, ...]:
         """The report's kernels, group by group."""
         held = set(self.report.kernels)
-        named: tuple[tuple[str, tuple[Member, ...]], ...] = (
-            ("Regular", self.groups.regular),
-            ("Arch", self.groups.arch),
-            ("Flavor", self.groups.flavor),
-        )
-        return tuple(
-            Column(name, m.label, m.kernel) for name, group in named for m in group if m.kernel in held
-        )
+        return tuple(column for column in columns_of(self.groups) if column.kernel in held)
 
     def fails(self, findings: Sequence[Finding]) -> bool:
         """Whether one of the findings is as bad as what the run is to fail on, and not accepted."""

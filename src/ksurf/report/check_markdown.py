@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome
-from ksurf.report.check_layout import Column, Page, Reason, Row, folded, place, reasons, rows, title
+from ksurf.report.check_layout import Page, Reason, Row, folded, place, reasons, rows, title
+from ksurf.series import Column
 
 __all__ = ["SIGNS", "check_markdown", "code", "escaped", "table"]
 

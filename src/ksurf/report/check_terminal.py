@@ -14,7 +14,8 @@ from itertools import groupby
 import click
 
 from ksurf.check.verdict import ConsumerReport, Finding, Outcome
-from ksurf.report.check_layout import Column, Page, Reason, Row, folded, place, plain, reasons, rows, title
+from ksurf.report.check_layout import Page, Reason, Row, folded, place, plain, reasons, rows, title
+from ksurf.series import Column
 
 __all__ = ["COLORS", "SIGNS", "check_text", "matrix", "tail", "tail_text", "terminal_width"]
 

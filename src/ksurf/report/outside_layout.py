@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ksurf.kernel import Kernel
-from ksurf.report.check_layout import Column
 from ksurf.report.condense import condensed
 from ksurf.report.outside import Cell, Depended, Standing
-from ksurf.series import Groups
+from ksurf.series import Column, Groups, columns_of
 from ksurf.source.outside import NeedKind
 from ksurf.surface.change import Change
 
@@ -41,17 +40,7 @@ class OutsidePage:
     def columns(self) -> tuple[Column, ...]:
         """The kernels, group by group."""
         held = set(self.kernels)
-        named = (
-            ("Regular", self.groups.regular),
-            ("Arch", self.groups.arch),
-            ("Flavor", self.groups.flavor),
-        )
-        return tuple(
-            Column(name, member.label, member.kernel)
-            for name, members in named
-            for member in members
-            if member.kernel in held
-        )
+        return tuple(column for column in columns_of(self.groups) if column.kernel in held)
 
     def shown(self, *, changed: bool) -> list[Depended]:
         """Those of which binaries tell; with ``changed`` only what is not the same everywhere."""

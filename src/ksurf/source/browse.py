@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ksurf.errors import InputError, NoSuchKernelError
 from ksurf.kernel import Kernel
 from ksurf.progress import Reporter, Silent
+from ksurf.recent import Recent
 from ksurf.selector import Selector
 from ksurf.series import default_baseline
 from ksurf.source.compose import names_page, semantic_page
@@ -24,7 +25,6 @@ from ksurf.source.flags import KBUILD_ARCH
 from ksurf.source.highlight import is_c
 from ksurf.source.page import Layer, Page, PageLayer
 from ksurf.source.place import Place
-from ksurf.source.recent import Recent
 from ksurf.source.semantic.model import SemanticFile
 from ksurf.source.tree import SourceTree, Trees
 from ksurf.source.units import Units

@@ -11,8 +11,9 @@ from itertools import groupby
 from ksurf.check.dependency import Dependency, Kind
 from ksurf.check.verdict import ConsumerReport, Outcome, Suggestion
 from ksurf.kernel import Kernel
-from ksurf.report.check_layout import Column, Page, Reason, Row, folded, place, plain, reasons, rows, title
+from ksurf.report.check_layout import Page, Reason, Row, folded, place, plain, reasons, rows, title
 from ksurf.report.check_terminal import SIGNS
+from ksurf.series import Column
 
 __all__ = ["Cell", "CheckPage", "Cut", "Line", "Place", "Section", "Told", "check_model", "shown"]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import ksurf
 from ksurf.atomic import write_whole
 from ksurf.errors import KsurfError
+from ksurf.web.folder import forget_oldest
 
 __all__ = ["Drawings"]
 
@@ -85,9 +86,7 @@ class Drawings:
         """Write a picture; where that cannot be done it is drawn again next time."""
         with suppress(OSError):
             write_whole(path, content)
-            files = sorted(self._folder.iterdir(), key=lambda file: file.stat().st_mtime)
-            for old in files[: max(0, len(files) - _KEPT)]:
-                old.unlink(missing_ok=True)
+            forget_oldest(self._folder, _KEPT)
 
 
 def _read(path: Path) -> bytes | None:

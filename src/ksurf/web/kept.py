@@ -15,7 +15,8 @@ from threading import Lock
 
 import ksurf
 from ksurf.atomic import write_whole
-from ksurf.source.recent import Recent
+from ksurf.recent import Recent
+from ksurf.web.folder import forget_oldest
 
 __all__ = ["Kept"]
 
@@ -59,9 +60,7 @@ class Kept:
                 write_whole(self._path(key, self._folder), value)
                 self._written += 1
                 if self._written % _LOOK_AFTER == 1:
-                    files = sorted(self._folder.iterdir(), key=lambda file: file.stat().st_mtime)
-                    for old in files[: max(0, len(files) - _FILES)]:
-                        old.unlink(missing_ok=True)
+                    forget_oldest(self._folder, _FILES)
 
     def made(self, key: Hashable, make: Callable[[], bytes], oldest: float | None = None) -> bytes:
         """Return what is kept, or make it and keep it; what ``make`` raises is not kept."""

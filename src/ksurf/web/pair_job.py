@@ -22,6 +22,7 @@ from ksurf.dataset.lock import FileLock
 from ksurf.dataset.store import Store
 from ksurf.errors import KsurfError
 from ksurf.kernel import Kernel
+from ksurf.web.folder import forget_oldest
 
 __all__ = ["arguments", "main"]
 
@@ -50,7 +51,7 @@ def main(words: Sequence[str]) -> int:
             if not target.exists():
                 content = _json(dataset, old, new) if job == "json" else _pair(Path(dataset), old, new)
                 write_whole(target, content)
-                _forget(target.parent, keep=target)
+                forget_oldest(target.parent, _KEPT_FILES, _KEPT_BYTES, keep=target.name)
     except (KsurfError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -114,24 +115,6 @@ def _json(dataset: str, old: str, new: str) -> bytes:
     if process.returncode:
         raise KsurfError("the comparison could not be written")
     return sealed(packed.getvalue())
-
-
-def _forget(folder: Path, keep: Path) -> None:
-    """Remove what was not used for the longest time, if there is too much."""
-    found = []
-    for path in folder.iterdir():
-        try:
-            status = path.stat()
-        except OSError:
-            continue  # somebody else's that is gone already
-        if path.name != "lock":
-            found.append((path == keep, status.st_mtime, status.st_size, path))
-    left, total = len(found), sum(size for _, _, size, _ in found)
-    for kept, _, size, path in sorted(found):
-        if kept or (left <= _KEPT_FILES and total <= _KEPT_BYTES):
-            break
-        path.unlink(missing_ok=True)
-        left, total = left - 1, total - size
 
 
 if __name__ == "__main__":

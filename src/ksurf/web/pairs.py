@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TypeVar
 import ksurf
 from ksurf.dataset.manifest import Manifest
 from ksurf.errors import DatasetError
+from ksurf.recent import Recent
 from ksurf.web.pair_file import FORMAT, Pair, read_pair, unsealed
 from ksurf.web.pair_job import arguments
 
@@ -28,7 +28,6 @@ __all__ = ["BusyError", "Job", "Pairs"]
 
 T = TypeVar("T")
 
-_HELD_PAIRS = 12
 _HELD_BYTES = 64 << 20
 _JOBS = 3
 """Comparisons that this process waits for at once."""
@@ -104,36 +103,24 @@ class Pairs:
         self._folder = folder
         self._lock = Lock()
         self._reading = Lock()
-        self._held: OrderedDict[str, Pair] = OrderedDict()
+        self._held: Recent[Pair] = Recent(_HELD_BYTES)
         self._jobs: dict[Path, Job] = {}
         self._digests: dict[str, tuple[Manifest, str]] = {}
 
     def pair(self, old: Manifest, new: Manifest) -> Pair | Job:
         """What differs, or the process that finds it out."""
         key = self._key(old, new)
-        if (held := self._held_at(key)) is not None:
+        if (held := self._held.get(key)) is not None:
             return held
         # One reads a file, and all who wait for it have it then.
         with self._reading:
-            if (held := self._held_at(key)) is not None:
+            if (held := self._held.get(key)) is not None:
                 return held
             found = self._made(self._folder / f"{key}.pair", "pair", old, new, read_pair)
             if isinstance(found, Pair):
-                with self._lock:
-                    self._held[key] = found
-                    while len(self._held) > 1 and self._too_much():
-                        self._held.popitem(last=False)
+                # One that is larger than all that may be kept is kept alone.
+                self._held.put(key, found, min(found.byte_size, _HELD_BYTES))
         return found
-
-    def _held_at(self, key: str) -> Pair | None:
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
-
-    def _too_much(self) -> bool:
-        byte_size = sum(pair.byte_size for pair in self._held.values())
-        return len(self._held) > _HELD_PAIRS or byte_size > _HELD_BYTES
 
     def json(self, old: Manifest, new: Manifest) -> bytes | Job:
         """What ``ksurf diff --format json`` prints, compressed with gzip, or the process that makes it."""

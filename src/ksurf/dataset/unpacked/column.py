@@ -6,6 +6,7 @@ index, so that a damaged offset is an error and never a crash.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ __all__ = ["Column", "column_of"]
 _CODES = {"uint8": "B", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q"}
 
 
-class Column:
+class Column(ABC):
     """The values of a column by the numbers of their rows."""
 
     length = 0
@@ -28,9 +29,9 @@ class Column:
         """The value of one row."""
         return self.value(number)
 
+    @abstractmethod
     def value(self, number: int) -> Any:
         """The value of one row."""
-        raise NotImplementedError
 
     def values(self, numbers: Sequence[int]) -> list[Any]:
         """The values of some rows; those of a range take less time."""

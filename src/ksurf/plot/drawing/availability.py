@@ -9,8 +9,8 @@ from ksurf.check.verdict import Outcome
 from ksurf.plot.drawing.sheet import MARGIN, WIDTH, Sheet, cut, text_width
 from ksurf.plot.drawing.theme import Fill, Theme, contrasting
 from ksurf.plot.model.availability import Availability, Row
-from ksurf.plot.model.figure import Column
 from ksurf.report.check_terminal import SIGNS
+from ksurf.series import Column
 
 __all__ = ["draw_availability"]
 

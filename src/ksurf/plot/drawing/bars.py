@@ -9,7 +9,7 @@ from typing import Any
 
 from ksurf.plot.drawing.sheet import Sheet, cut, text_width
 from ksurf.plot.drawing.theme import Fill
-from ksurf.plot.model.figure import Column
+from ksurf.series import Column
 
 __all__ = ["Series", "grouped_bars", "places_of", "scale", "slot_labels"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from ksurf.check.verdict import Finding, Outcome, worst
-from ksurf.plot.model.figure import Column, Figure, Value, command_line, kernels_text
+from ksurf.plot.model.figure import Figure, Value, command_line, kernels_text
 from ksurf.report.check_layout import Page, plain, rows, title
+from ksurf.series import Column
 
 __all__ = ["LIMIT", "Availability", "Cell", "Program", "Row", "availability"]
 

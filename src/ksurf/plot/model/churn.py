@@ -9,9 +9,9 @@ from typing import ClassVar, NamedTuple
 
 from ksurf.dataset.store import Store
 from ksurf.errors import InputError
-from ksurf.plot.model.figure import Column, Figure, Value, command_line, kernels_text, regular_of
+from ksurf.plot.model.figure import Figure, Value, command_line, kernels_text, regular_of
 from ksurf.report.everything import DIFF_KINDS, differences
-from ksurf.series import Groups
+from ksurf.series import Column, Groups
 from ksurf.surface.diff import KindDiff
 
 __all__ = ["Churn", "Count", "Step", "churn"]

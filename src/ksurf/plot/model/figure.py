@@ -9,25 +9,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
-from ksurf.kernel import Kernel
-from ksurf.series import Groups
+from ksurf.series import Column, Groups
 
-__all__ = ["Column", "Figure", "Value", "columns_of", "command_line", "kernels_text", "regular_of"]
+__all__ = ["Figure", "Value", "command_line", "kernels_text", "regular_of"]
 
 _VERSIONS, _SERIES = 6, 6
 """So many versions of a series, and series, are named one by one."""
 
 Value = str | int | float | bool | None
 """What stands in a field of a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A kernel in its group: ``Regular``, ``Arch`` or ``Flavor``."""
-
-    group: str
-    label: str
-    kernel: Kernel
 
 
 @dataclass(frozen=True)
@@ -63,12 +53,6 @@ class Figure(ABC):
     @abstractmethod
     def rows(self) -> Iterable[Mapping[str, Value]]:
         """Every number that is drawn. The field ``source`` is a command line that tells the same number."""
-
-
-def columns_of(groups: Groups) -> tuple[Column, ...]:
-    """The kernels of all groups."""
-    named = (("Regular", groups.regular), ("Arch", groups.arch), ("Flavor", groups.flavor))
-    return tuple(Column(name, member.label, member.kernel) for name, group in named for member in group)
 
 
 def regular_of(groups: Groups) -> tuple[Column, ...]:

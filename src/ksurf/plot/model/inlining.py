@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from ksurf.dataset.lookup import read_tables
 from ksurf.dataset.lookup.table import in_parallel
 from ksurf.dataset.store import Store
-from ksurf.plot.model.figure import Column, Figure, Value, columns_of, command_line, kernels_text
-from ksurf.series import Groups
+from ksurf.plot.model.figure import Figure, Value, command_line, kernels_text
+from ksurf.series import Column, Groups, columns_of
 from ksurf.surface.function import InlineKind, inline_kind, is_code, transformations
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from shutil import rmtree
 from typing import NamedTuple
 
 from ksurf._core import file_stamps
+from ksurf.recent import Recent
 from ksurf.source.flags import BUILD, TREE
-from ksurf.source.recent import Recent
 from ksurf.source.semantic.codec import Input, decode, decode_inputs, encode
 from ksurf.source.semantic.model import SemanticFile, Unparsed
 from ksurf.source.units import COMPILER_HEADERS, Group, Unit, Units, write_whole

@@ -9,8 +9,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from ksurf.recent import Recent
 from ksurf.source.includes import units_of_header
-from ksurf.source.recent import Recent
 from ksurf.source.semantic.cache import Cache
 from ksurf.source.semantic.clang import NOT_INCLUDED, ParseError, arguments_of, parse
 from ksurf.source.semantic.model import SemanticFile, Unparsed
